@@ -1,0 +1,1 @@
+"""Reliable exchange connectivity for trading engines."""

@@ -1,0 +1,1 @@
+"""The venues' protocols, sans-IO: one folder a venue, all of the same skeleton (`base`)."""

@@ -1,0 +1,129 @@
+"""Market data as users see it: Decimals, unified symbols, trust."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from .enums import Side, Trust
+
+
+class Level(NamedTuple):
+    """One price of one side: quote a base, and the base quantity that rests there."""
+
+    price: Decimal
+    quantity: Decimal
+
+
+class OrderBook(Struct, frozen=True, kw_only=True):
+    """One venue's book of one instrument, best level first.
+
+    `update_id` is the last id of `stream` (the venue's own name of the feed) that is in it. `certified` is how many
+    levels a side the snapshot and the unbroken updates since really prove; no level beyond is ever in `bids`, `asks`.
+    `since_ns`: since when `trust` holds. `span`: which unbroken run of updates this is; it grows with each resync.
+    `verified_at_ns`: when the venue last proved that the book was not behind.
+    """
+
+    exchange: str
+    symbol: str
+    stream: str
+    update_id: int
+    trust: Trust
+    bids: tuple[Level, ...]
+    asks: tuple[Level, ...]
+    certified: tuple[int, int]
+    since_ns: int = 0
+    span: int = 0
+    verified_at_ns: int = 0
+    venue_time_ns: int = 0
+    received_time_ns: int = 0
+
+
+class BookStatus(Struct, frozen=True, kw_only=True):
+    """How a book stands, without its levels."""
+
+    exchange: str
+    symbol: str
+    trust: Trust
+    update_id: int
+    since_ns: int
+    span: int
+    received_time_ns: int = 0
+    verified_at_ns: int = 0
+    reason: str = ""
+
+
+class Trade(Struct, frozen=True, kw_only=True):
+    """One trade on the public tape. `aggressor` is the side of the order that took liquidity."""
+
+    exchange: str
+    symbol: str
+    trade_id: str
+    price: Decimal
+    quantity: Decimal
+    aggressor: Side
+    venue_time_ns: int
+    received_time_ns: int = 0
+
+
+class Ticker(Struct, frozen=True, kw_only=True):
+    """Best prices and the last 24 hours. A venue that does not send a field leaves it None."""
+
+    exchange: str
+    symbol: str
+    last: Decimal
+    bid: Decimal | None = None
+    bid_quantity: Decimal | None = None
+    ask: Decimal | None = None
+    ask_quantity: Decimal | None = None
+    open: Decimal | None = None
+    high: Decimal | None = None
+    low: Decimal | None = None
+    volume: Decimal | None = None
+    quote_volume: Decimal | None = None
+    venue_time_ns: int = 0
+    received_time_ns: int = 0
+
+
+class MergedLevel(Struct, frozen=True, array_like=True):
+    """One price of the merged book: the total and each venue's share of it."""
+
+    price: Decimal
+    quantity: Decimal
+    shares: dict[str, Decimal]
+
+
+class MergedBook(Struct, frozen=True, kw_only=True):
+    """The LIVE books of one symbol as one, best level first.
+
+    `excluded` names each venue that is left out and its trust. `crossed`: some venue's bid is above another's ask;
+    `locked`: they are equal. Both are shown, never repaired: a crossed merged book is an arbitrage, not an error.
+    """
+
+    symbol: str
+    bids: tuple[MergedLevel, ...]
+    asks: tuple[MergedLevel, ...]
+    exchanges: tuple[str, ...]
+    excluded: dict[str, Trust]
+    crossed: bool
+    locked: bool
+    received_time_ns: int = 0
+
+
+class BestSide(Struct, frozen=True):
+    price: Decimal
+    quantity: Decimal
+    exchange: str
+
+
+class BestPrices(Struct, frozen=True, kw_only=True):
+    """The best bid and ask over the LIVE venues, and who quotes them. `spread` is None when a side is empty."""
+
+    symbol: str
+    bid: BestSide | None
+    ask: BestSide | None
+    spread: Decimal | None
+    crossed: bool
+    excluded: dict[str, Trust]

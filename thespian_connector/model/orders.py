@@ -1,0 +1,53 @@
+"""Orders and fills, in FIX's terms."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from msgspec import Struct
+
+from .decimals import ZERO
+from .enums import OrderStatus, OrderType, Side, TimeInForce
+
+
+class Fill(Struct, frozen=True, kw_only=True):
+    """One execution of one order. `execution_id` is the venue's, unique within (exchange, symbol)."""
+
+    execution_id: str
+    price: Decimal
+    quantity: Decimal
+    fee: Decimal
+    fee_asset: str
+    time_ns: int
+    maker: bool
+
+
+class Order(Struct, frozen=True, kw_only=True):
+    """One order of ours, as far as the venue has proved it.
+
+    `price` is None for a market order, `avg_price` until the first fill. A market order by quote amount has
+    `quote_quantity` and, until it is done, no `quantity`. `outcome_known` is False while `status` is UNKNOWN.
+    """
+
+    client_order_id: str
+    exchange: str
+    symbol: str
+    side: Side
+    type: OrderType
+    status: OrderStatus
+    order_id: str | None = None
+    price: Decimal | None = None
+    stop_price: Decimal | None = None
+    quantity: Decimal | None = None
+    quote_quantity: Decimal | None = None
+    time_in_force: TimeInForce = TimeInForce.GTC
+    filled: Decimal = ZERO
+    avg_price: Decimal | None = None
+    fills: tuple[Fill, ...] = ()
+    reason: str = ""
+    created_ns: int = 0
+    updated_ns: int = 0
+
+    @property
+    def outcome_known(self) -> bool:
+        return self.status is not OrderStatus.UNKNOWN
