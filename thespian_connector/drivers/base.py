@@ -36,7 +36,7 @@ class Sequencing(Enum):
 
 
 class Endpoints(Struct, frozen=True, kw_only=True):
-    """Base URLs without a trailing slash. `ws_api` (Binance) and `private`, `trade` (Bybit) are "" where there is none."""
+    """Base URLs without a trailing slash. `ws_api` (Binance) and `private`, `trade` (Bybit) are "" where none."""
 
     rest: str
     stream: str
@@ -185,7 +185,7 @@ class Driver(ABC):
 
     @abstractmethod
     def freshness_topics(self, native: str) -> tuple[str, ...]:
-        """Streams that repeat even in a quiet market and so prove a book fresh (Bybit); () where REST must (Binance)."""
+        """Streams that repeat even in a quiet market and so prove freshness (Bybit); () where REST must (Binance)."""
 
     @abstractmethod
     def subscribe(self, topics: Iterable[str], first_request_id: int) -> list[SubscribeFrame]:

@@ -1,7 +1,8 @@
 """Exact money.
 
-One decimal context for the whole package: 34 significant digits (IEEE 754 decimal128), half-even, and every signal that
-could hide a wrong number is a trap. A float is refused wherever money is expected: ``0.1 + 0.2`` must not reach an order.
+One decimal context for the whole package: 34 significant digits (IEEE 754 decimal128), half-even, and every signal
+that could hide a wrong number is a trap. A float is refused wherever money is expected: ``0.1 + 0.2`` must not reach
+an order.
 """
 
 from __future__ import annotations

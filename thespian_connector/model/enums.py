@@ -72,7 +72,7 @@ class ExecType(_Word):
 
 
 class InstrumentStatus(_Word):
-    """What may be done with an instrument now. UNKNOWN is a venue's word that we do not know: data yes, new orders no."""
+    """What may be done with an instrument now. UNKNOWN: a word that we do not know; data yes, new orders no."""
 
     TRADING = "TRADING"
     CANCEL_ONLY = "CANCEL_ONLY"
