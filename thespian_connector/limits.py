@@ -8,3 +8,12 @@ BOOK_BUFFER_DIFFS_MAX = 10_000
 FRAME_BYTES_MAX = 16 * 1024 * 1024
 #: One HTTP answer's body. A larger one is an error, not memory.
 BODY_BYTES_MAX = 64 * 1024 * 1024
+
+# -- a market-data connection (net/socket.py)
+
+#: Name resolved, to WebSocket open. At the limit the attempt failed, and the next waits its turn.
+CONNECT_TIMEOUT_S = 10.0
+#: The answer to a handshake, an error page included. A larger one is no answer.
+HANDSHAKE_BYTES_MAX = 64 * 1024
+#: Bytes that the venue does not take from us. At the limit the connection is dropped: it does not read.
+OUTGOING_BYTES_MAX = 256 * 1024
