@@ -1,0 +1,5 @@
+"""Bybit v5, spot: market data."""
+
+from .driver import BybitDriver
+
+__all__ = ["BybitDriver"]
