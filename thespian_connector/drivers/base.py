@@ -47,13 +47,15 @@ class Endpoints(Struct, frozen=True, kw_only=True):
 
 class Limit(Struct, frozen=True, kw_only=True):
     """One limit of the venue on an IP: `cap` units a window of `window_s`; `aligned` windows start on the clock's
-    multiples (Binance), others roll (Bybit). `kind` is "weight", "requests" or "connects"."""
+    multiples (Binance), others roll (Bybit). `kind` is "weight", "requests" or "connects". `reported`: the headers of
+    every answer tell how much of it is used (`Driver.usage`), so that one cheap request is enough to learn it."""
 
     name: str
     kind: str
     cap: int
     window_s: int
     aligned: bool
+    reported: bool = False
 
 
 class StreamLimits(Struct, frozen=True, kw_only=True):
@@ -78,13 +80,15 @@ class RestRequest(Struct, frozen=True, kw_only=True):
     """One HTTP request, already spelled as it goes on the wire: `query` is percent-encoded and never re-encoded.
 
     `weight` is its cost in units of the venue's "weight" limit (1 where the venue only counts requests).
-    `idempotent` requests may be retried. `surface` names the breaker: "public", "private" or "orders".
+    `idempotent` requests may be retried. `surface` names the breaker: "public", "private" or "orders". `headers` are
+    those that the venue wants beside the transport's own (key, signature, content type); they are never logged.
     """
 
     method: str
     path: str
     query: str = ""
     body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = ()
     weight: int = 1
     idempotent: bool = True
     surface: str = "public"
@@ -115,6 +119,8 @@ class Driver(ABC):
     #: Depths that a book subscription may ask for; the largest is what a caller gets who asks for none.
     book_depths: ClassVar[tuple[int, ...]]
     limits: ClassVar[tuple[Limit, ...]]
+    #: Codes of a RateLimited that speaks of the account, not of the IP: other processes need not pause for it.
+    account_limit_codes: ClassVar[frozenset[int]] = frozenset()
     stream_limits: ClassVar[StreamLimits]
 
     @abstractmethod
@@ -135,6 +141,10 @@ class Driver(ABC):
 
         :raises ServerFault: the body is not a listing. (So do the other parsers when theirs is not.)
         """
+
+    def limits_of(self, instruments_body: bytes) -> tuple[Limit, ...]:  # noqa: ARG002 - for venues that tell
+        """The IP's limits as the listing tells them (Binance does); else the defaults, `limits`. Never raises."""
+        return self.limits
 
     @abstractmethod
     def depth_request(self, native: str, depth: int) -> RestRequest:
