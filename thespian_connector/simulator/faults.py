@@ -191,6 +191,11 @@ class Faults:
             return None, self._monotonic_ns() + int(seconds * 1_000_000_000)
         return (None, None) if kind in STANDING else (1, None)
 
+    @property
+    def standing(self) -> bool:
+        """Whether any fault may stand: a cheap look before the expensive one."""
+        return bool(self._live)
+
     def matching(
         self, venue: str, surface: str, *, op: str = "", symbol: str = "", kinds: tuple[str, ...]
     ) -> Fault | None:
