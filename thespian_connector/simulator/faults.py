@@ -63,6 +63,9 @@ KINDS: dict[str, Kind] = {
     "ws_duplicate": Kind(_SOCKETS),
     "ws_malformed": Kind(_SOCKETS, {"form": _choice(*MALFORMED_FORMS)}),
     "ws_slow": Kind(_SOCKETS, {"bytes_per_s": _integer(1, 1_000_000)}),
+    # Bybit only: a snapshot in the middle of a depth stream, and all depth streams starting anew at update id 1.
+    "ws_snapshot": Kind(("stream",)),
+    "ws_restart": Kind(("stream",)),
     "http_5xx": Kind(_REQUESTS, {"status": _integer(500, 599), "executed": _boolean}),
     "http_timeout": Kind(_REQUESTS, {"executed": _boolean, "timeout_ms": _MS}),
     "http_429": Kind(_REQUESTS, {"retry_after_s": _integer(0, 86_400)}),
