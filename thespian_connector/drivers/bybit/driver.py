@@ -44,6 +44,7 @@ class BybitDriver(Driver):
     snapshot_by_rest: ClassVar[bool] = False
     book_depths: ClassVar[tuple[int, ...]] = BOOK_DEPTHS
     limits: ClassVar[tuple[Limit, ...]] = LIMITS
+    account_limit_codes: ClassVar[frozenset[int]] = errors.ACCOUNT_LIMIT_CODES
     stream_limits: ClassVar[StreamLimits] = STREAM_LIMITS
 
     def endpoints(self, environment: Environment, urls: Mapping[str, str]) -> Endpoints:

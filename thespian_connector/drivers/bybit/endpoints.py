@@ -34,18 +34,21 @@ _HOSTS = {
     ),
 }
 _PATHS = {"stream": PUBLIC_PATH, "private": PRIVATE_PATH, "trade": TRADE_PATH}
-_SCHEMES = {"rest": ("http", "https"), "stream": ("ws", "wss"), "private": ("ws", "wss"), "trade": ("ws", "wss")}
+_SCHEMES = {"rest": ("https", "http"), "stream": ("wss", "ws"), "private": ("wss", "ws"), "trade": ("wss", "ws")}
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def endpoints(environment: Environment, urls: Mapping[str, str]) -> Endpoints:
     """The hosts of `environment`, each replaced by that of `urls` where it has one.
+
+    Outside PAPER a plain-text URL is taken for loopback only, so that no key ever crosses a network unencrypted.
 
     `urls` has the keys ``rest``, ``stream``, ``private``, ``trade``, or ``ws`` for the last three at once (one host
     serves all of Bybit's sockets). A socket's URL may be given with or without its path (``/v5/public/spot`` ...).
 
     :raises ConfigError: see :meth:`thespian_connector.drivers.base.Driver.endpoints`.
     """
-    given = _given(urls)
+    given = _given(environment, urls)
     if environment is Environment.PAPER:
         missing = [key for key in ("rest", "stream") if key not in given]
         if missing:
@@ -70,28 +73,31 @@ def stream_url(hosts: Endpoints) -> str:
     return hosts.stream + PUBLIC_PATH
 
 
-def _given(urls: Mapping[str, str]) -> dict[str, str]:
-    """`urls` checked, ``ws`` spelled out, paths and trailing slashes taken off."""
-    unknown = sorted(set(urls) - {*_SCHEMES, "ws"})
+def _given(environment: Environment, urls: Mapping[str, str]) -> dict[str, str]:
+    """`urls` checked, ``ws`` spelled out, paths and trailing slashes taken off; an empty one is none."""
+    wanted = {key: url for key, url in urls.items() if url}
+    unknown = sorted(set(wanted) - {*_SCHEMES, "ws"})
     if unknown:
-        raise ConfigError(f"bybit: urls.{unknown[0]} is no endpoint; there are ws, {', '.join(_SCHEMES)}")
-    wanted = dict(urls)
+        raise ConfigError(f"bybit: urls.{unknown[0]} is no endpoint of Bybit; it has ws, {', '.join(_SCHEMES)}")
     if "ws" in wanted:
         everywhere = wanted.pop("ws")
         wanted = {"stream": everywhere, "private": everywhere, "trade": everywhere} | wanted
-    return {key: _base(key, url) for key, url in wanted.items()}
+    return {key: _base(environment, key, url) for key, url in wanted.items()}
 
 
-def _base(key: str, url: str) -> str:
-    schemes = _SCHEMES[key]
+def _base(environment: Environment, key: str, url: str) -> str:
+    secure, plain = _SCHEMES[key]
     try:
-        parts = urlsplit(url)
-        fine = parts.scheme in schemes and bool(parts.hostname) and not parts.query and not parts.fragment
-        fine = fine and parts.port != 0
-    except ValueError:
-        fine = False
-    if not fine:
+        parts = urlsplit(url.strip())
+        host = parts.hostname
+        _ = parts.port  # a port that is no number raises here
+    except ValueError as error:
+        raise ConfigError(f"bybit: urls.{key} = {url!r} is not a URL: {error}") from None
+    if parts.scheme not in (secure, plain) or not host or parts.query or parts.fragment:
+        raise ConfigError(f"bybit: urls.{key} = {url!r} must look like {secure}://host[:port]")
+    if parts.scheme == plain and environment is not Environment.PAPER and host not in _LOOPBACK:
         raise ConfigError(
-            f"bybit: urls.{key} = {url!r} is not a {' or '.join(schemes)} URL, like '{schemes[1]}://host'"
+            f"bybit: urls.{key} = {url!r} is not encrypted; write {secure}:// (plain text is for loopback only)"
         )
-    return url.rstrip("/").removesuffix(_PATHS.get(key, "")).rstrip("/")
+    path = parts.path.rstrip("/").removesuffix(_PATHS.get(key, "")).rstrip("/")
+    return f"{parts.scheme}://{parts.netloc}{path}"

@@ -117,6 +117,8 @@ _TABLE: tuple[tuple[type[ExchangeError], Fate, str, tuple[int, ...]], ...] = (
 RULES: Mapping[int, Rule] = _rules()
 #: A code that is in no table: whatever it was, an order may have come of it.
 UNKNOWN_CODE = Rule(OutcomeUnknown, Fate.UNKNOWN, "a code we do not know")
+#: Limits of an account or of one of its sessions: the rest of the IP goes on.
+ACCOUNT_LIMIT_CODES = frozenset((10006, 20003, 170005, 170222))
 #: On the trade socket 10003 means that the account has too many sessions.
 TRADE_SOCKET_SESSIONS = Rule(RateLimited, Fate.LIMITED, "too many trade sessions of this account")
 
