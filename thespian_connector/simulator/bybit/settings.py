@@ -1,0 +1,55 @@
+"""Bybit's numbers: those that are part of its protocol, and those that a simulator may be told otherwise.
+
+Cadences and caps are Bybit's (v5 docs: "Websocket / Public / Orderbook", "Rate Limit"). What Bybit keeps for ten
+minutes is kept for seconds here, so that a test can wait for its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+#: Milliseconds between two messages of a depth stream.
+DEPTH_CADENCE_MS = {1: 10, 50: 20, 200: 100, 1000: 200}
+FULL_CADENCE_MS = 200
+TICKER_CADENCE_MS = 50
+KLINE_CADENCE_MS = 1000
+PRICE_LIMIT_CADENCE_MS = 300
+#: A closed kline is told so long after its end.
+KLINE_CONFIRM_MS = 300
+#: Levels a side that REST full_orderbook serves at most.
+FULL_DEPTH_MAX = 10_000
+#: Trades in one publicTrade message; a larger batch is split.
+TRADES_A_MESSAGE_MAX = 1024
+#: Topics in one subscribe request on spot. A longer request is refused whole.
+ARGS_A_REQUEST_MAX = 10
+#: Characters of all topics of one connection. What Bybit answers beyond is not documented; here the request is refused.
+ARGS_CHARS_MAX = 21_000
+#: The largest message taken from a client. A larger one ends the connection.
+CLIENT_FRAME_BYTES_MAX = 256 * 1024
+#: Price band around the index, as instruments-info tells it (``priceLimitRatioX``, ``priceLimitRatioY``).
+PRICE_LIMIT_RATIO_X = "0.005"
+PRICE_LIMIT_RATIO_Y = "0.01"
+
+#: `tell_pushed_out`: 1 sends a zero quantity for a level that better levels pushed out of the top N. Bybit does not
+#: document whether it does (a capture of 2024 shows one); 0 is the harder case: a client must cut its own side to N.
+#: `duplicate_error`: 1 answers a duplicate subscribe with an error, as the linear socket does; 0 not at all, as a spot
+#: socket was seen to do.
+#: `requests_max` in `requests_window_s` from one IP; past it every request of it answers 403 for `ban_s` (Bybit: at
+#: least ten minutes).
+#: `idle_s`: a socket on which neither side sent anything for so long is closed (Bybit: ten minutes).
+#: `connects_max` in `connects_window_s` from one IP, `sockets_max` at once; past them the handshake is refused.
+#: `top_repeat_ms`: orderbook.1 is sent again with the same update id after so long without a change.
+#: `send_buffer_bytes_max`: unsent bytes of one socket. At the limit the slow reader is disconnected.
+DEFAULTS: Mapping[str, int | float] = {
+    "tell_pushed_out": 0,
+    "duplicate_error": 0,
+    "requests_max": 600,
+    "requests_window_s": 5,
+    "ban_s": 10,
+    "idle_s": 600,
+    "connects_max": 500,
+    "connects_window_s": 300,
+    "sockets_max": 1000,
+    "top_repeat_ms": 3000,
+    "send_buffer_bytes_max": 8 * 1024 * 1024,
+}

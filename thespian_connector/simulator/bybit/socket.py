@@ -1,0 +1,145 @@
+"""One connection of the public spot socket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from itertools import count
+
+import msgspec
+from aiohttp import WSMsgType, web
+
+from thespian_connector.simulator.faults import Fault
+from thespian_connector.simulator.sockets import PONG, TEXT, Message, ServerSocket, Sockets, frame
+from thespian_connector.simulator.venue import Venue
+
+from .hub import Hub
+from .requests import Subscriptions
+from .settings import CLIENT_FRAME_BYTES_MAX
+from .topics import Topic
+
+_ANY_MESSAGE = ("ws_drop", "ws_silent", "ws_duplicate", "ws_malformed", "ws_slow")
+_DELTAS = ("ws_gap", "ws_snapshot")
+
+
+class PublicSocket(ServerSocket):
+    """The server's side of it. A fault's `op` is a topic's kind or its stream: ``orderbook`` or ``orderbook.50``."""
+
+    def __init__(
+        self, venue: Venue, request: web.Request, ws: web.WebSocketResponse, subscriptions: Subscriptions
+    ) -> None:
+        super().__init__(
+            venue,
+            "stream",
+            request,
+            ws,
+            wants=lambda symbol: any(topic.symbol == symbol for topic in subscriptions.topics.values()),
+            buffer_bytes_max=int(venue.setting("send_buffer_bytes_max")),
+        )
+        self._faults = venue.faults
+        self._venue_name = venue.name
+        self._silenced: list[Fault] = []
+        self._loop = asyncio.get_running_loop()
+        #: When either side last sent something, on the loop's clock.
+        self.last_active = self._loop.time()
+
+    def send(self, payload: bytes, opcode: int = TEXT) -> None:
+        """Send a reply or a pong, also on a socket whose streams fell silent: at Bybit a pong proves no stream."""
+        if not self.ended:
+            self._write(frame(payload, opcode))
+
+    def data(self, topic: Topic, message: Message, snapshot: Callable[[], bytes] | None = None) -> None:
+        """Send a message of a topic, through whatever faults stand."""
+        if self.ended or any(_about(fault, topic) for fault in self._silenced):
+            return
+        fault = self._fault(topic, is_delta=snapshot is not None) if self._faults.standing else None
+        if fault is None:
+            self._write(message.wire)
+        elif fault.kind == "ws_snapshot":
+            assert snapshot is not None, "only a delta is replaced by a snapshot"
+            self._write(frame(snapshot()))
+        elif fault.kind == "ws_silent":
+            # Counted: what the fault is about falls silent here for good. In a window: for as long as it lasts.
+            if fault.until_ns is None:
+                self._silenced.append(fault)
+        else:
+            self._publish_faulty(message, fault)
+
+    def _fault(self, topic: Topic, *, is_delta: bool) -> Fault | None:
+        """The fault for a message. A gap is one of deltas unless it names a stream: elsewhere it has no meaning."""
+        faults, symbol = self._faults, topic.symbol
+        for op in (topic.stream, topic.kind):
+            fault = faults.take(self._venue_name, "stream", op=op, symbol=symbol, kinds=_ANY_MESSAGE)
+            if fault is not None:
+                return fault
+            fault = faults.matching(self._venue_name, "stream", op=op, symbol=symbol, kinds=_DELTAS)
+            if fault is not None and (is_delta or (fault.op and fault.kind == "ws_gap")):
+                fault.fire()
+                return fault
+        return None
+
+    def _write(self, wire: bytes, bytes_a_second: int = 0) -> None:
+        self.last_active = self._loop.time()
+        super()._write(wire, bytes_a_second)
+
+
+def _about(fault: Fault, topic: Topic) -> bool:
+    return fault.symbol in ("", topic.symbol) and fault.op in ("", topic.stream, topic.kind)
+
+
+class PublicStream:
+    """The endpoint ``/v5/public/spot``."""
+
+    def __init__(self, venue: Venue, hub: Hub) -> None:
+        self._venue = venue
+        self._hub = hub
+        # Bybit says nothing before it closes.
+        self.sockets = Sockets(venue, "stream", lambda _socket: None)
+        self._numbers = count(1)
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """One connection, from handshake to end."""
+        ws = web.WebSocketResponse(autoping=False, compress=False, max_msg_size=CLIENT_FRAME_BYTES_MAX)
+        await ws.prepare(request)
+        subscriptions = Subscriptions(
+            f"spot-{next(self._numbers):08x}",
+            self._venue.markets,
+            duplicate_error=bool(self._venue.setting("duplicate_error")),
+        )
+        socket = PublicSocket(self._venue, request, ws, subscriptions)
+        self.sockets.add(socket)
+        try:
+            await self._read(ws, socket, subscriptions)
+        finally:
+            for topic in subscriptions.topics.values():
+                self._hub.leave(topic, socket)
+            self.sockets.remove(socket)
+        return ws
+
+    async def _read(self, ws: web.WebSocketResponse, socket: PublicSocket, subscriptions: Subscriptions) -> None:
+        idle_s, loop = self._venue.setting("idle_s"), asyncio.get_running_loop()
+        while not socket.ended:
+            left_s = socket.last_active + idle_s - loop.time()
+            if left_s <= 0:
+                socket.end("idle")
+                return
+            try:
+                message = await ws.receive(timeout=left_s)
+            except TimeoutError:
+                continue
+            socket.last_active = loop.time()
+            if message.type is WSMsgType.PING:
+                socket.send(message.data, PONG)
+            elif message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
+                self._answer(socket, subscriptions, message.data)
+            elif message.type is not WSMsgType.PONG:
+                return
+
+    def _answer(self, socket: PublicSocket, subscriptions: Subscriptions, frame: str | bytes) -> None:
+        answer = subscriptions.handle(frame)
+        for topic in answer.end:
+            self._hub.leave(topic, socket)
+        if answer.reply is not None:
+            socket.send(msgspec.json.encode(answer.reply))
+        for topic in answer.begin:
+            self._hub.join(topic, socket)
