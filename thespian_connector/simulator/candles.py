@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -81,10 +81,14 @@ class Candles:
             else:
                 bars.append(bar)
 
-    def bars(self, width_ms: int) -> list[Bar]:
-        """Bars of any width, oldest first; intervals without a trade have none."""
+    def bars(self, width_ms: int, opening: Callable[[int], int] | None = None) -> list[Bar]:
+        """Bars of any width, oldest first; intervals without a trade have none.
+
+        :param opening: when the interval of a time (both epoch milliseconds) opens, for weeks, months and other time
+            zones; None aligns to the epoch.
+        """
         source: Iterable[Bar] = self._seconds if width_ms < MINUTE_MS else self._minutes
-        return list(_regroup(source, width_ms))
+        return list(_regroup(source, opening or (lambda time_ms: time_ms - time_ms % width_ms)))
 
     def since(self, start_ms: int) -> Bar | None:
         """All trades from `start_ms` on as one bar (to the minute); None if there were none."""
@@ -99,10 +103,10 @@ class Candles:
         return total
 
 
-def _regroup(source: Iterable[Bar], width_ms: int) -> Iterator[Bar]:
+def _regroup(source: Iterable[Bar], opening: Callable[[int], int]) -> Iterator[Bar]:
     current: Bar | None = None
     for bar in source:
-        start = bar.open_ms - bar.open_ms % width_ms
+        start = opening(bar.open_ms)
         if current is not None and current.open_ms == start:
             current.merge(bar)
             continue

@@ -121,3 +121,17 @@ class History:
         """The newest update id noted for a stream."""
         ids = self._ids.get(stream)
         return next(reversed(ids)) if ids else None
+
+    def batch_at(self, time_ns: int) -> int:
+        """The last batch not after a time; the oldest known if the time is further back than that."""
+        for entry in reversed(self._entries):
+            if entry.time_ns <= time_ns:
+                return entry.batch_id
+        return self.oldest
+
+    def id_at(self, stream: str, batch_id: int) -> int | None:
+        """The update id of a stream that stood for a batch, or for the last one before it that has one."""
+        for update_id, noted in reversed(self._ids.get(stream, {}).items()):
+            if noted <= batch_id:
+                return update_id
+        return None

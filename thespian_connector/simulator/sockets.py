@@ -106,7 +106,7 @@ class ServerSocket:
 
     :param ws: prepared, without compression and with `autoping` off (the front counts pings itself).
     :param surface: ``stream``, ``private`` or ``trade``: which faults it listens to.
-    :param wants: whether the connection is about a symbol (plain upper case): faults narrowed to one ask.
+    :param wants: whether the connection is about a symbol (upper case, no slash); None: about all.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class ServerSocket:
         request: web.Request,
         ws: web.WebSocketResponse,
         *,
-        wants: Callable[[str], bool] = lambda symbol: True,
+        wants: Callable[[str], bool] | None = None,
         buffer_bytes_max: int = SEND_BUFFER_BYTES_MAX,
     ) -> None:
         assert request.transport is not None, "a socket is made while its connection lives"
@@ -124,7 +124,7 @@ class ServerSocket:
         self._surface = surface
         self._transport = request.transport
         self._ws = ws
-        self.wants = wants
+        self._wants = wants
         self._buffer_bytes_max = buffer_bytes_max
         self._queue: deque[tuple[float, int, bytes]] = deque()
         self._queued_bytes = 0
@@ -134,9 +134,13 @@ class ServerSocket:
         #: Why the venue ended it; empty if it did not.
         self.ended = ""
 
+    def wants(self, symbol: str) -> bool:
+        """Whether the connection is about a symbol (upper case, no slash)."""
+        return self._wants is None or self._wants(symbol)
+
     def publish(self, message: Message) -> None:
         """Send a message of a stream, through whatever faults stand."""
-        if self.ended or self.silent or message.symbol in self._muted:
+        if self.ended or self.silent or message.symbol in self._muted or self._transport.is_closing():
             return
         fault = None
         if self._venue.faults.standing:
@@ -166,7 +170,7 @@ class ServerSocket:
 
     def send(self, payload: bytes, opcode: int = TEXT) -> None:
         """Send what is no stream's message: a reply, a ping, a pong. Nothing goes out of a silent connection."""
-        if self.ended or self.silent:
+        if self.ended or self.silent or self._transport.is_closing():
             return
         if self._venue.faults.standing:
             fault = self._venue.faults.matching(self._venue.name, self._surface, kinds=("ws_silent",))
@@ -200,6 +204,8 @@ class ServerSocket:
                     await asyncio.sleep(wait_s)
                 size = max(1, int(pace * _SLICE_S)) if pace else len(wire)
                 for start in range(0, len(wire), size):
+                    if self._transport.is_closing():
+                        return
                     self._transport.write(wire[start : start + size])
                     if pace:
                         await asyncio.sleep(_SLICE_S)
