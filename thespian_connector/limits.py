@@ -17,3 +17,117 @@ CONNECT_TIMEOUT_S = 10.0
 HANDSHAKE_BYTES_MAX = 64 * 1024
 #: Bytes that the venue does not take from us. At the limit the connection is dropped: it does not read.
 OUTGOING_BYTES_MAX = 256 * 1024
+
+# -- a feed session (net/feed.py); FeedTiming takes the intervals from here
+
+#: Reconnect pauses double from the first to the largest, each drawn between half and whole. The count starts anew once
+#: a connection has held for the last of these.
+RECONNECT_FIRST_S = 0.1
+RECONNECT_MAX_S = 10.0
+RECONNECT_STABLE_S = 30.0
+#: Without an answer to a subscribe request it is made again once, then the connection is.
+ACK_TIMEOUT_S = 5.0
+#: A topic that the venue refused is asked for again this often: a symbol may be halted today and back tomorrow.
+REFUSED_RETRY_S = 60.0
+#: After the subscription: how long a book waits for its first update before its snapshot is fetched all the same.
+SNAPSHOT_QUIET_S = 1.0
+#: Failed or too old snapshots of one book are repeated with pauses that double between these.
+SNAPSHOT_RETRY_FIRST_S = 0.3
+SNAPSHOT_RETRY_MAX_S = 20.0
+#: Snapshots that only widen what is certified come no faster than this for one book.
+REFILL_EVERY_S = 5.0
+#: A book without an update for this long is compared with the venue over REST (where no stream repeats).
+SILENCE_CHECK_S = 3.0
+#: The least pause between two such checks of one session, whichever books they are of: 6 a second of weight 5 leave
+#: more than two thirds of Binance's 6,000 a minute to others.
+SILENCE_CHECK_EVERY_S = 0.15
+#: A venue that is ahead of a book for this long has stopped sending: updates in flight arrive within it.
+BEHIND_GRACE_S = 1.0
+#: A book without proof for this long is STALE, where REST proves and where a stream repeats (Bybit: every 3 s).
+STALE_REST_S = 5.0
+STALE_STREAM_S = 6.5
+#: A connection that brings no data for this long while its books are STALE is dropped.
+SILENT_RECONNECT_S = 10.0
+#: Our keepalive must be answered within this.
+PONG_TIMEOUT_S = 10.0
+#: A resubscribed topic whose snapshot does not come within this is resubscribed again; after three, we reconnect.
+RESUBSCRIBE_TIMEOUT_S = 5.0
+RESUBSCRIBE_TRIES_MAX = 3
+#: How far updates may lag behind the quickest of the last minute before the books they are for are called STALE.
+LAG_STALE_S = 3.0
+#: The session looks at its clocks at least this often.
+FEED_TICK_S = 0.1
+#: Messages handled before clocks and other threads get a turn.
+FEED_BATCH_MESSAGES = 64
+#: With conflation, chunks taken before the changed books are told, even if more waits.
+CONFLATE_CHUNKS_MAX = 8
+#: Levels kept on one side of a book. At the limit the worst are forgotten and are no longer certified.
+BOOK_LEVELS_MAX = 20_000
+#: Prices of one side whose ticks are remembered. At the limit all are forgotten and parsed anew.
+BOOK_PRICES_REMEMBERED_MAX = 32_768
+
+# -- the shared budget of a venue and egress IP (net/budget.py)
+
+#: How much of a limit each priority may fill, in thousandths. What is above data's share is kept for the others; the
+#: last part is nobody's: answers that overtake each other and windows that close between send and arrival eat it.
+BUDGET_SHARE_CANCEL = 980
+BUDGET_SHARE_ORDER = 950
+BUDGET_SHARE_RECONCILE = 900
+BUDGET_SHARE_DATA = 800
+#: A request this near to a window's end may be counted in either window, and is charged to both.
+BUDGET_GUARD_S_MAX = 0.5
+#: How fast our clock and the venue's may part after a measurement, in millionths. Widens the guard.
+BUDGET_DRIFT_PPM = 100
+#: Another process holds the file's lock. At the limit (that process is frozen) the request is refused unsent.
+BUDGET_LOCK_WAIT_S_MAX = 2.0
+#: One sleep of a request that waits for room, so that what other processes learn meanwhile is noticed.
+BUDGET_SLEEP_S_MAX = 1.0
+#: The answer to the request that learns an unknown window. At the limit another process may send one.
+BUDGET_PROBE_S_MAX = 2.0
+#: A pause a venue may ask for (Binance bans for up to three days). A longer one is a broken header, and is cut.
+BUDGET_PAUSE_S_MAX = 4 * 86400.0
+#: A pause when the venue refused for the rate but did not say how long: a minute holds Binance's weight window.
+BUDGET_PAUSE_S_DEFAULT = 60.0
+#: The same for a ban: Bybit's least, and five times Binance's.
+BUDGET_BAN_S_DEFAULT = 600.0
+
+# -- REST (net/rest.py)
+
+#: Name resolved, connected, TLS agreed. At the limit nothing was sent.
+REST_CONNECT_S_MAX = 5.0
+#: Silence between two pieces of an answer. At the limit the answer is lost.
+REST_READ_S_MAX = 10.0
+#: A call that names no deadline: waiting for the budget, all tries and their back-off together.
+REST_CALL_S_MAX = 30.0
+#: Tries of an idempotent request. At the limit its last error is the caller's.
+REST_TRIES_MAX = 4
+#: Back-off before try n + 1 is a random share of base * 2 ** n, at most the cap.
+REST_BACKOFF_S_BASE = 0.1
+REST_BACKOFF_S_MAX = 5.0
+#: Open connections kept to one venue by one client. More threads than that open others, which are closed after use.
+REST_CONNECTIONS_MAX = 8
+
+# -- breakers (net/breaker.py)
+
+#: Failures in a row of one surface. At the limit its calls fail fast.
+BREAKER_FAILURES_MAX = 5
+#: How long an open breaker refuses before it lets one probe through.
+BREAKER_RESET_S = 3.0
+
+# -- the venue's clock (net/clock.py)
+
+#: Samples of one measurement; the one with the shortest round trip counts.
+CLOCK_SAMPLES = 5
+#: How far behind the venue's estimated time our timestamps may be set on purpose, at most.
+CLOCK_BIAS_S_MAX = 0.1
+#: Jobs that wait for one worker thread of an actor. At the limit a request is refused.
+WORKER_QUEUE_JOBS_MAX = 64
+#: One message between actors, as pickled. A sender that declares more is cut off before anything is allocated.
+MESSAGE_BYTES_MAX = 16 * 1024 * 1024
+#: Characters before the ``>`` of a Thespian packet. More is no packet.
+MESSAGE_PREFIX_BYTES_MAX = 16
+#: Requests that Root has under way at one component; further ones are refused until it answers.
+REQUESTS_UNANSWERED_MAX = 10
+#: How often the launcher starts the whole system anew within the period. Past it, it ends and says why.
+LAUNCHER_RESTARTS_MAX = 5
+LAUNCHER_RESTART_PERIOD_S = 60.0

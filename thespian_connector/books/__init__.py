@@ -1,0 +1,24 @@
+"""Books: exact price levels, the order of their updates, how far they may be believed.
+
+Pure: no socket, no clock, no thread. The way in is :class:`TrackedBook`, one a symbol and venue.
+"""
+
+from .book import PriceBook
+from .image import BookImage
+from .sequencer import RangeSequencer, Sequencer, StepSequencer, Verdict, sequencer_for
+from .states import Counts, Outcome, Wants
+from .tracked import TrackedBook
+
+__all__ = [
+    "BookImage",
+    "Counts",
+    "Outcome",
+    "PriceBook",
+    "RangeSequencer",
+    "Sequencer",
+    "StepSequencer",
+    "TrackedBook",
+    "Verdict",
+    "Wants",
+    "sequencer_for",
+]
