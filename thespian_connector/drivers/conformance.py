@@ -37,6 +37,20 @@ from ._mutations import NONSENSE, damaged, respelled
 from ._records import INT_MAX, check_event, check_parsed
 from .base import Driver, RestRequest, SubscribeFrame
 
+__all__ = [
+    "Samples",
+    "check_classify",
+    "check_constants",
+    "check_damaged_frames",
+    "check_driver",
+    "check_endpoints",
+    "check_event",
+    "check_frames",
+    "check_rest",
+    "check_subscribe",
+    "check_topics",
+]
+
 _T = TypeVar("_T")
 
 #: `Ignored.reason` is a label of a counter: a driver has a few of them, each a short word.

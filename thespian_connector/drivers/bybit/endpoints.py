@@ -33,7 +33,8 @@ _HOSTS = {
         private="wss://stream-demo.bybit.com",
     ),
 }
-_PATHS = {"stream": PUBLIC_PATH, "private": PRIVATE_PATH, "trade": TRADE_PATH}
+#: Paths that people copy along with a host; they are appended again where they are due.
+_PATHS = (PUBLIC_PATH, PRIVATE_PATH, TRADE_PATH)
 _SCHEMES = {"rest": ("https", "http"), "stream": ("wss", "ws"), "private": ("wss", "ws"), "trade": ("wss", "ws")}
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -99,5 +100,8 @@ def _base(environment: Environment, key: str, url: str) -> str:
         raise ConfigError(
             f"bybit: urls.{key} = {url!r} is not encrypted; write {secure}:// (plain text is for loopback only)"
         )
-    path = parts.path.rstrip("/").removesuffix(_PATHS.get(key, "")).rstrip("/")
+    path = parts.path.rstrip("/")
+    for own in _PATHS:
+        path = path.removesuffix(own)
+    path = path.rstrip("/")
     return f"{parts.scheme}://{parts.netloc}{path}"

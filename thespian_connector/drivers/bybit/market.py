@@ -19,7 +19,7 @@ import re
 from typing import Annotated, Any, TypeVar
 
 import msgspec
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from thespian_connector.model import Side
 from thespian_connector.model.errors import ServerFault
@@ -88,20 +88,20 @@ class _TradeFrame(Struct, gc=False):
     data: list[_Trade]
 
 
-class _Ticker(Struct, gc=False, rename="camel"):
+class _Ticker(Struct, gc=False):
     """A ticker of REST or stream; only REST's has a bid and an ask."""
 
     symbol: str
-    last_price: str
-    bid1_price: str = ""
-    bid1_size: str = ""
-    ask1_price: str = ""
-    ask1_size: str = ""
-    prev_price24h: str = ""
-    high_price24h: str = ""
-    low_price24h: str = ""
-    volume24h: str = ""
-    turnover24h: str = ""
+    last: str = field(name="lastPrice")
+    bid: str = field(name="bid1Price", default="")
+    bid_quantity: str = field(name="bid1Size", default="")
+    ask: str = field(name="ask1Price", default="")
+    ask_quantity: str = field(name="ask1Size", default="")
+    open: str = field(name="prevPrice24h", default="")
+    high: str = field(name="highPrice24h", default="")
+    low: str = field(name="lowPrice24h", default="")
+    volume: str = field(name="volume24h", default="")
+    quote_volume: str = field(name="turnover24h", default="")
 
 
 class _TickerFrame(Struct, gc=False):
@@ -188,7 +188,7 @@ def _trades(frame: _TradeFrame) -> WireEvent:
 
 
 def _ticker_frame(frame: _TickerFrame) -> WireEvent:
-    if frame.topic != f"tickers.{frame.data.symbol}" or not _is_number(frame.data.last_price):
+    if frame.topic != f"tickers.{frame.data.symbol}" or not _is_number(frame.data.last):
         return Ignored(MALFORMED)
     return _ticker(frame.data, frame.topic, frame.ts * MS)
 
@@ -197,16 +197,16 @@ def _ticker(item: _Ticker, stream: str, time_ns: int) -> WireTicker:
     return WireTicker(
         native=item.symbol,
         stream=stream,
-        last=item.last_price,
-        bid=_number_or_none(item.bid1_price),
-        bid_quantity=_number_or_none(item.bid1_size),
-        ask=_number_or_none(item.ask1_price),
-        ask_quantity=_number_or_none(item.ask1_size),
-        open=_number_or_none(item.prev_price24h),
-        high=_number_or_none(item.high_price24h),
-        low=_number_or_none(item.low_price24h),
-        volume=_number_or_none(item.volume24h),
-        quote_volume=_number_or_none(item.turnover24h),
+        last=item.last,
+        bid=_number_or_none(item.bid),
+        bid_quantity=_number_or_none(item.bid_quantity),
+        ask=_number_or_none(item.ask),
+        ask_quantity=_number_or_none(item.ask_quantity),
+        open=_number_or_none(item.open),
+        high=_number_or_none(item.high),
+        low=_number_or_none(item.low),
+        volume=_number_or_none(item.volume),
+        quote_volume=_number_or_none(item.quote_volume),
         venue_time_ns=time_ns,
     )
 
@@ -345,7 +345,7 @@ def _past_trade(item: _TradeItem) -> WireTrade | None:
 def parse_ticker(native: str, body: bytes) -> WireTicker:
     answer, time_ms = _result(body, _TickerList, "a ticker")
     for item in answer.items:
-        if item.symbol == native and _is_number(item.last_price):
+        if item.symbol == native and _is_number(item.last):
             return _ticker(item, f"tickers.{native}", time_ms * MS)
     raise _fault(f"the ticker of {native}")
 
