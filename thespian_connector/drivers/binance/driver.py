@@ -85,12 +85,12 @@ class BinanceDriver(Driver):
     def topics(self, channel: Channel, native: str, depth: int = 0) -> tuple[str, ...]:
         """One stream a channel. The diff stream is the same for every depth; how deep the book is, its snapshot says.
 
-        :raises UsageError: a depth beyond the 5000 levels that a snapshot may have.
+        :raises UsageError: a depth below 0 or beyond the deepest snapshot that a book is built on.
         """
-        if not 0 <= depth <= market.DEPTH_MAX:
+        if not 0 <= depth <= self.book_depths[-1]:
             raise UsageError(
-                f"{self.exchange}: a depth of {depth} is not served; any from 1 to {market.DEPTH_MAX} is "
-                f"(0 or none: {market.DEPTH_DEFAULT})"
+                f"{self.exchange}: a book of depth {depth} is not served; choose one of "
+                f"{', '.join(map(str, self.book_depths))} (0: the deepest)"
             )
         name = symbols.stream_name(native)
         suffix = {Channel.BOOK: market.DEPTH_STREAM, Channel.TRADE: "trade", Channel.TICKER: "ticker"}[channel]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -44,7 +44,7 @@ _Build = Callable[[str, Any], WireEvent]
 class _Depth(msgspec.Struct, gc=False):
     """``{"e":"depthUpdate","E":ms,"s":"BNBBTC","U":157,"u":160,"b":[["0.0024","10"]],"a":[["0.0026","100"]]}``"""
 
-    e: str
+    e: Literal["depthUpdate"]
     E: int
     s: str
     U: int
@@ -56,7 +56,7 @@ class _Depth(msgspec.Struct, gc=False):
 class _Trade(msgspec.Struct, gc=False):
     """``{"e":"trade","E":ms,"s":"BNBBTC","t":12345,"p":"0.001","q":"100","T":ms,"m":true,"M":true}``"""
 
-    e: str
+    e: Literal["trade"]
     s: str
     t: int
     p: str
@@ -68,7 +68,7 @@ class _Trade(msgspec.Struct, gc=False):
 class _AggTrade(msgspec.Struct, gc=False):
     """``{"e":"aggTrade","E":ms,"s":"BNBBTC","a":5933014,"p":"0.001","q":"100","f":100,"l":105,"T":ms,"m":true}``"""
 
-    e: str
+    e: Literal["aggTrade"]
     s: str
     a: int
     p: str
@@ -80,7 +80,7 @@ class _AggTrade(msgspec.Struct, gc=False):
 class _Ticker(msgspec.Struct, gc=False):
     """``{"e":"24hrTicker","E":ms,"s":"BNBBTC","c":last,"b","B","a","A","o","h","l","v":base,"q":quote,...}``"""
 
-    e: str
+    e: Literal["24hrTicker"]
     E: int
     s: str
     c: str
@@ -104,6 +104,7 @@ class _BookTicker(msgspec.Struct, gc=False):
     B: str
     a: str
     A: str
+    e: Literal["bookTicker"] = "bookTicker"
 
 
 def decode(frame: bytes) -> WireEvent:
@@ -166,14 +167,14 @@ def _payload(stream: str, data: dict[str, Any]) -> WireEvent:
 
 def _diff(stream: str, data: _Depth) -> WireEvent:
     first, last, when = data.U, data.u, time_ns(data.E)
-    if not 0 <= first <= last <= _ID_MAX or when is None or data.e != "depthUpdate" or not _about(stream, data.s):
+    if not 0 <= first <= last <= _ID_MAX or when is None or not _about(stream, data.s):
         return Ignored("malformed depthUpdate")
     return BookDiff(data.s, stream or f"{stream_name(data.s)}@depth", first, last, data.b, data.a, when)
 
 
 def _trade(stream: str, data: _Trade) -> WireEvent:
     when = time_ns(data.T)
-    ok = data.e == "trade" and is_number(data.p) and is_number(data.q) and 0 <= data.t <= _ID_MAX
+    ok = is_number(data.p) and is_number(data.q) and 0 <= data.t <= _ID_MAX
     if not ok or when is None or not _about(stream, data.s):
         return Ignored("malformed trade")
     aggressor = Side.SELL if data.m else Side.BUY
@@ -184,7 +185,7 @@ def _trade(stream: str, data: _Trade) -> WireEvent:
 def _agg_trade(stream: str, data: _AggTrade) -> WireEvent:
     """Fills of one taker at one price as one. Its ids are a space of their own, hence the prefix."""
     when = time_ns(data.T)
-    ok = data.e == "aggTrade" and is_number(data.p) and is_number(data.q) and 0 <= data.a <= _ID_MAX
+    ok = is_number(data.p) and is_number(data.q) and 0 <= data.a <= _ID_MAX
     if not ok or when is None or not _about(stream, data.s):
         return Ignored("malformed aggTrade")
     aggressor = Side.SELL if data.m else Side.BUY
@@ -195,7 +196,7 @@ def _agg_trade(stream: str, data: _AggTrade) -> WireEvent:
 def _ticker(stream: str, data: _Ticker) -> WireEvent:
     when = time_ns(data.E)
     numbers = (data.c, data.b, data.B, data.a, data.A, data.o, data.h, data.l, data.v, data.q)
-    ok = data.e == "24hrTicker" and all(map(is_number, numbers))
+    ok = all(map(is_number, numbers))
     if not ok or when is None or not _about(stream, data.s):
         return Ignored("malformed 24hrTicker")
     bid, bid_quantity = price_and_quantity(data.b, data.B)

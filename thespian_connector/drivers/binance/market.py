@@ -115,7 +115,9 @@ def parse_depth(native: str, depth: int, body: bytes) -> BookSnapshot:
         raise ServerFault(f"{EXCHANGE}: a depth answer with an impossible lastUpdateId", exchange=EXCHANGE)
     sides = len(answer.bids), len(answer.asks)
     # an answer longer than we ever ask for proves nothing about where a side ends
-    asked = next((n for n in (min(depth, DEPTH_MAX), served_depth(depth)[0]) if 0 < n >= max(sides)), min(sides))
+    asked = next(
+        (n for n in (min(depth, DEPTH_MAX), served_depth(depth)[0]) if 0 < n >= max(sides)), max(1, min(sides))
+    )
     return BookSnapshot(
         native=native,
         stream=f"{stream_name(native)}@{DEPTH_STREAM}",
