@@ -1,0 +1,243 @@
+"""One HTTP exchange over `requests`: exactly the bytes asked for, a bounded answer, and a truthful error.
+
+`requests`' adapter is used without a Session around it: no cookies, no environment, no ``.netrc``, no redirects, no
+re-encoding of what was signed. Its connections are pooled and may be used from any thread.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, NamedTuple
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from requests.structures import CaseInsensitiveDict
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from thespian_connector import limits
+from thespian_connector.drivers.base import RestRequest
+from thespian_connector.model.errors import AnswerLost, ConfigError, NotSent, ServerFault, TransportError, UsageError
+
+#: What urllib3 leaves alone in a request target (RFC 3986, upper-case escapes). Anything else it would re-encode, and a
+#: signature over the original would be wrong.
+_TARGET = re.compile(r"/(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?]|%[0-9A-F]{2})*", re.ASCII)
+_CHUNK_BYTES = 256 * 1024
+_WHAT_TO_CHECK = "check the network, the URL in the config, and that the venue is up"
+
+#: Whether this thread is opening a connection: until it is open no byte of a request has left.
+_opening = threading.local()
+
+
+class _Opening:
+    """Marks `connect`, TLS and a proxy's tunnel included, so that its failures are told from lost answers."""
+
+    def connect(self) -> None:
+        _opening.now = True
+        super().connect()  # type: ignore[misc]  # mixed into urllib3's connections below
+        _opening.now = False
+
+
+class _HTTPConnection(_Opening, HTTPConnection):
+    pass
+
+
+class _HTTPSConnection(_Opening, HTTPSConnection):
+    pass
+
+
+class _HTTPPool(HTTPConnectionPool):
+    ConnectionCls = _HTTPConnection
+
+
+class _HTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _HTTPSConnection
+
+
+class _Adapter(HTTPAdapter):
+    POOLS: ClassVar[dict[str, type[HTTPConnectionPool]]] = {"http": _HTTPPool, "https": _HTTPSPool}
+
+    def init_poolmanager(self, *args: Any, **keywords: Any) -> None:
+        super().init_poolmanager(*args, **keywords)
+        self.poolmanager.pool_classes_by_scheme = self.POOLS
+
+    def proxy_manager_for(self, proxy: Any, **keywords: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **keywords)
+        manager.pool_classes_by_scheme = self.POOLS
+        return manager
+
+
+class Answer(NamedTuple):
+    """A whole answer. Header names match in any case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Transport:
+    """Sends requests to one base URL. Thread-safe.
+
+    :param proxies: as `requests` takes them (``{"https": "http://proxy:3128"}``); the environment's are not read.
+    :param ca_file: a CA bundle in place of the usual one. Certificates are always verified.
+    :raises ConfigError: `base_url` is no http(s) URL of a host.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        user_agent: str,
+        exchange: str = "",
+        proxies: Mapping[str, str] | None = None,
+        ca_file: str | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._base = base_url.rstrip("/")
+        parts = urlsplit(self._base)
+        try:
+            port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+        except (KeyError, ValueError):
+            port = 0
+        if not port or not parts.hostname or parts.query or parts.fragment or parts.username:
+            raise ConfigError(f"{exchange}: the REST URL must look like https://host[:port], without a query or a user")
+        self.where = f"{parts.hostname}:{port}"
+        self._exchange = exchange
+        self._proxies = dict(proxies or {})
+        self._verify: bool | str = ca_file or True
+        self._monotonic = monotonic
+        self._common = {"User-Agent": user_agent, "Accept": "*/*", "Accept-Encoding": "gzip, deflate"}
+        self._adapter = _Adapter(
+            pool_connections=2, pool_maxsize=limits.REST_CONNECTIONS_MAX, max_retries=0, pool_block=False
+        )
+
+    def close(self) -> None:
+        self._adapter.close()
+
+    def send(self, request: RestRequest, *, connect_s: float, read_s: float, deadline: float) -> Answer:
+        """One exchange; the answer's status is the caller's to judge.
+
+        :param deadline: on the monotonic clock; the body must be whole by then.
+        :raises NotSent: no byte of the request left.
+        :raises AnswerLost: bytes left, and no whole answer came.
+        :raises ServerFault: a redirect (refused) or a body above `limits.BODY_BYTES_MAX`.
+        :raises UsageError: the target is not spelled as it must be on the wire; nothing was sent.
+        """
+        prepared = self._prepare(request)
+        _opening.now = False
+        failure: TransportError
+        try:
+            response = self._adapter.send(
+                prepared,
+                stream=True,
+                timeout=(connect_s, read_s),
+                verify=self._verify,
+                proxies=self._proxies,
+            )
+            try:
+                return self._receive(response, request, deadline)
+            finally:
+                response.close()
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            failure = self._failure(request, error)
+        # Raised outside of the handler: the original's text, which holds the whole URL with its signature, must not
+        # hang on to ours as its context.
+        raise failure
+
+    def _prepare(self, request: RestRequest) -> requests.PreparedRequest:
+        target = f"{request.path}?{request.query}" if request.query else request.path
+        if not _TARGET.fullmatch(target):
+            raise UsageError(
+                f"{self._exchange}: the query of {request.method} {request.path} is not percent-encoded as it must be"
+            )
+        prepared = requests.PreparedRequest()
+        prepared.method = request.method
+        prepared.url = self._base + target
+        prepared.headers = CaseInsensitiveDict(self._common)
+        prepared.headers.update(request.headers)
+        prepared.hooks = {}
+        if request.body or request.method in ("POST", "PUT", "PATCH"):
+            prepared.body = request.body
+            prepared.headers["Content-Length"] = str(len(request.body))
+        return prepared
+
+    def _receive(self, response: requests.Response, request: RestRequest, deadline: float) -> Answer:
+        status = response.status_code
+        if 300 <= status < 400:
+            to = urlsplit(response.headers.get("Location", "")).hostname or "?"
+            raise ServerFault(
+                f"{self._exchange}: {self.where} answered {request.method} {request.path} with a redirect to"
+                f" {to[:100]}; redirects are refused, put the right URL into the config",
+                exchange=self._exchange,
+                status=status,
+            )
+        pieces: list[bytes] = []
+        size = 0
+        while True:
+            piece = response.raw.read1(_CHUNK_BYTES, decode_content=True)
+            if not piece:
+                return Answer(status, response.headers, b"".join(pieces))
+            pieces.append(piece)
+            size += len(piece)
+            if size > limits.BODY_BYTES_MAX:
+                raise ServerFault(
+                    f"{self._exchange}: the answer to {request.method} {request.path} is larger than"
+                    f" {limits.BODY_BYTES_MAX} bytes",
+                    exchange=self._exchange,
+                    status=status,
+                )
+            if self._monotonic() > deadline:
+                raise AnswerLost(
+                    f"{self._exchange}: the answer to {request.method} {request.path} was not whole in time",
+                    exchange=self._exchange,
+                    status=status,
+                )
+
+    def _failure(self, request: RestRequest, error: Exception) -> TransportError:
+        what = f"{request.method} {request.path}"
+        reason = _reason(error)
+        if getattr(_opening, "now", False):
+            return NotSent(
+                f"{self._exchange}: cannot reach {self.where} ({reason}); {_WHAT_TO_CHECK}", exchange=self._exchange
+            )
+        return AnswerLost(
+            f"{self._exchange}: no answer from {self.where} to {what} ({reason})", exchange=self._exchange
+        )
+
+
+def _reason(error: BaseException) -> str:
+    """What went wrong, in words that never quote the request: the kind of the innermost known cause."""
+    seen: list[BaseException] = []
+    queue: list[BaseException] = [error]
+    while queue and len(seen) < 20:
+        cause = queue.pop(0)
+        seen.append(cause)
+        below = [*cause.args, getattr(cause, "reason", None), cause.__cause__, cause.__context__]
+        queue.extend(item for item in below if isinstance(item, BaseException) and item not in seen)
+    for kinds, words in _WORDS:
+        if any(isinstance(cause, kinds) for cause in seen):
+            return words
+    for cause in seen:
+        if isinstance(cause, OSError) and cause.errno and cause.strerror:
+            return cause.strerror.lower()
+    return type(seen[-1]).__name__
+
+
+_WORDS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
+    (urllib3.exceptions.NameResolutionError, "the name does not resolve"),
+    (ConnectionRefusedError, "connection refused"),
+    (urllib3.exceptions.ConnectTimeoutError, "timed out while connecting"),
+    (urllib3.exceptions.SSLError, "TLS failed"),
+    (urllib3.exceptions.ReadTimeoutError, "timed out"),
+    ((ConnectionResetError, BrokenPipeError), "connection reset"),
+    (TimeoutError, "timed out"),
+    (urllib3.exceptions.IncompleteRead, "the answer is cut off"),
+    (urllib3.exceptions.DecodeError, "the answer does not decompress"),
+    (urllib3.exceptions.ProxyError, "the proxy failed"),
+    (urllib3.exceptions.ProtocolError, "the connection was closed without an answer"),
+)
