@@ -6,6 +6,6 @@ the `feeds` of what is subscribed (a cadence, an update id, a difference of view
 """
 
 from .app import make_app, truth_stream, urls
-from .settings import DEFAULTS
+from .settings import SETTINGS
 
-__all__ = ["DEFAULTS", "make_app", "truth_stream", "urls"]
+__all__ = ["SETTINGS", "make_app", "truth_stream", "urls"]

@@ -40,7 +40,7 @@ PRICE_LIMIT_RATIO_Y = "0.01"
 #: `connects_max` in `connects_window_s` from one IP, `sockets_max` at once; past them the handshake is refused.
 #: `top_repeat_ms`: orderbook.1 is sent again with the same update id after so long without a change.
 #: `send_buffer_bytes_max`: unsent bytes of one socket. At the limit the slow reader is disconnected.
-DEFAULTS: Mapping[str, int | float] = {
+SETTINGS: Mapping[str, int | float] = {
     "tell_pushed_out": 0,
     "duplicate_error": 0,
     "requests_max": 600,

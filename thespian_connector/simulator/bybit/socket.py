@@ -45,12 +45,12 @@ class PublicSocket(ServerSocket):
 
     def send(self, payload: bytes, opcode: int = TEXT) -> None:
         """Send a reply or a pong, also on a socket whose streams fell silent: at Bybit a pong proves no stream."""
-        if not self.ended:
+        if not self.ended and not self._transport.is_closing():
             self._write(frame(payload, opcode))
 
     def data(self, topic: Topic, message: Message, snapshot: Callable[[], bytes] | None = None) -> None:
         """Send a message of a topic, through whatever faults stand."""
-        if self.ended or any(_about(fault, topic) for fault in self._silenced):
+        if self.ended or self._transport.is_closing() or any(_about(fault, topic) for fault in self._silenced):
             return
         fault = self._fault(topic, is_delta=snapshot is not None) if self._faults.standing else None
         if fault is None:
