@@ -29,6 +29,8 @@ RECONNECT_STABLE_S = 30.0
 ACK_TIMEOUT_S = 5.0
 #: A topic that the venue refused is asked for again this often: a symbol may be halted today and back tomorrow.
 REFUSED_RETRY_S = 60.0
+#: What a thread that was told to end may take to do so.
+JOIN_S = 1.0
 #: After the subscription: how long a book waits for its first update before its snapshot is fetched all the same.
 SNAPSHOT_QUIET_S = 1.0
 #: Failed or too old snapshots of one book are repeated with pauses that double between these.
@@ -131,3 +133,26 @@ REQUESTS_UNANSWERED_MAX = 10
 #: How often the launcher starts the whole system anew within the period. Past it, it ends and says why.
 LAUNCHER_RESTARTS_MAX = 5
 LAUNCHER_RESTART_PERIOD_S = 60.0
+
+# -- captures (net/capture.py, net/replay.py)
+
+#: One line of a capture. A longer one is an error that names the line, not memory.
+CAPTURE_LINE_BYTES_MAX = 2 * BODY_BYTES_MAX
+#: How much of a recording a crash may lose.
+CAPTURE_FLUSH_S = 1.0
+#: Warnings about one capture. Further ones are only counted.
+REPLAY_WARNINGS_MAX = 20
+
+# -- actors
+
+#: A feed's thread that is silent for longer counts as hung: its process is killed.
+FEED_THREAD_SILENT_S_MAX = 5.0
+#: Instruments that cannot be loaded at start are asked for again after this, doubled up to the cap.
+INSTRUMENTS_RETRY_FIRST_S = 0.2
+INSTRUMENTS_RETRY_MAX_S = 5.0
+INSTRUMENTS_REFRESH_S = 3600.0
+CLOCK_MEASURE_EVERY_S = 60.0
+#: What a Gateway keeps fresh and could not refresh is tried again after this.
+MAINTENANCE_RETRY_S = 5.0
+#: Trades of one request. More is a UsageError.
+TRADES_ASKED_MAX = 1000

@@ -8,6 +8,7 @@
     │   ├── UnknownExchange, UnknownSymbol, UnknownChannel
     │   └── InvalidOrder            fails the instrument's filters before anything is sent
     ├── NotRunning                  no system of that name                                  never     known
+    ├── CaptureError                a file of recorded traffic that is not one              never     known
     ├── Refused                     we declined; nothing was sent                           later     known
     │   ├── CircuitOpen             the breaker of that venue and surface is open
     │   ├── LimitExceeded           our own budget has no room before the deadline
@@ -115,6 +116,10 @@ class NotRunning(ConnectorError):
     """No system of that name answers."""
 
     exit_code = 3
+
+
+class CaptureError(ConnectorError):
+    """A file of recorded traffic that cannot be read as one; the message names file, line and fix."""
 
 
 class Refused(ConnectorError):
