@@ -1,0 +1,199 @@
+"""The stream server: /ws, /ws/<stream>[/<stream>...], /stream?streams=a/b, their pings, limits and ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from urllib.parse import unquote
+
+import msgspec
+from aiohttp import WSMsgType, web
+
+from thespian_connector.simulator.sockets import INBOUND_BYTES_MAX, PING, PONG, ServerSocket, Sockets
+from thespian_connector.simulator.venue import Venue
+
+from .control import RequestError, Requests
+from .errors import ApiError
+from .feeds import PULSE_MS, Feeds
+from .hub import Listener
+from .limits import IpLimits
+from .refusals import refuse
+
+
+def time_factor(word: str | None) -> int:
+    """What a millisecond is multiplied with, from ``timeUnit`` or ``X-MBX-TIME-UNIT``.
+
+    :raises ApiError: -1194, another word.
+    """
+    if word is None or word in ("MILLISECOND", "millisecond"):
+        return 1
+    if word in ("MICROSECOND", "microsecond"):
+        return 1_000
+    raise ApiError(-1194, "Invalid value for time unit; expected either MICROSECOND or MILLISECOND.")
+
+
+class Connection:
+    """One stream connection: what came in of late, and the pings it has yet to answer."""
+
+    def __init__(self, socket: ServerSocket, listener: Listener, address: str, now_ns: int, ping_ns: int) -> None:
+        self.socket = socket
+        self.listener = listener
+        self.address = address
+        self.opened_ns = now_ns
+        self.next_ping_ns = now_ns + ping_ns
+        self.unanswered: dict[bytes, int] = {}
+        self.inbound: deque[int] = deque()
+
+    def pong(self, payload: bytes) -> None:
+        """A pong with the payload of a ping answers it and those before it; any other counts for nothing."""
+        if payload in self.unanswered:
+            for known in list(self.unanswered):
+                del self.unanswered[known]
+                if known == payload:
+                    break
+
+
+class StreamServer:
+    """Accepts connections, and sends them what the feeds bring."""
+
+    def __init__(self, venue: Venue, feeds: Feeds, limits: IpLimits) -> None:
+        self._venue = venue
+        self._feeds = feeds
+        self._limits = limits
+        self._connections: dict[ServerSocket, Connection] = {}
+        self.sockets = Sockets(venue, "stream", self._notify_shutdown)
+        self._pings = 0
+
+    def _ns(self, setting: str) -> int:
+        return int(self._venue.setting(setting) * 1_000_000_000)
+
+    async def run(self) -> None:
+        """Send the timed streams and keep the connections, every 100 ms until cancelled."""
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        number = 0
+        while True:
+            number += 1
+            # A process that was stopped does not send the intervals that it missed.
+            due = max(due + PULSE_MS / 1_000, loop.time())
+            await asyncio.sleep(due - loop.time())
+            self._feeds.pulse(number)
+            self._keep_alive()
+
+    def _keep_alive(self) -> None:
+        now_ns = self._venue.monotonic_ns()
+        for connection in list(self._connections.values()):
+            if now_ns - connection.opened_ns >= self._ns("connection_life_s"):
+                connection.socket.end("connection_life", 1008, "24 hours are over")
+            elif any(now_ns - sent >= self._ns("pong_timeout_s") for sent in connection.unanswered.values()):
+                connection.socket.end("no_pong", 1008, "Pong timeout")
+            elif now_ns >= connection.next_ping_ns:
+                connection.next_ping_ns = now_ns + self._ns("ping_interval_s")
+                self._pings += 1
+                payload = f"{self._venue.time_ns() // 1_000_000}{self._pings:04d}".encode()
+                connection.unanswered[payload] = now_ns
+                connection.socket.send(payload, PING)
+
+    def _notify_shutdown(self, socket: ServerSocket) -> None:
+        connection = self._connections.get(socket)
+        if connection is None:
+            return
+        now_us = self._venue.now_ns("stream", "serverShutdown") // 1_000
+        event = {"e": "serverShutdown", "E": now_us * connection.listener.time_factor // 1_000}
+        document = {"stream": "!serverShutdown", "data": event} if connection.listener.combined else event
+        socket.send(msgspec.json.encode(document))
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """A handshake, and the connection until its end."""
+        address = request.remote or ""
+        refusal = self._limits.banned(address) or self._limits.connect(address)
+        if refusal is not None:
+            self._venue.usage.ws_refused += 1
+            return refuse(self._venue, refusal, request)
+        try:
+            factor = time_factor(request.query.get("timeUnit"))
+        except ApiError as error:
+            return error.response()
+        combined = request.path.rstrip("/") == "/stream"
+        names = _names(request, combined)
+        ws = web.WebSocketResponse(
+            autoping=False, autoclose=True, compress=False, max_msg_size=INBOUND_BYTES_MAX, timeout=1.0
+        )
+        await ws.prepare(request)
+        listener = Listener(combined=combined, time_factor=factor)
+        socket = ServerSocket(
+            self._venue,
+            "stream",
+            request,
+            ws,
+            wants=listener.about,
+            buffer_bytes_max=int(self._venue.setting("send_buffer_bytes_max")),
+        )
+        listener.socket = socket
+        now_ns = self._venue.monotonic_ns()
+        connection = Connection(socket, listener, address, now_ns, self._ns("ping_interval_s"))
+        self._connections[socket] = connection
+        self.sockets.add(socket)
+        try:
+            await self._serve(ws, connection, names)
+        finally:
+            self._feeds.hub.drop(listener)
+            del self._connections[socket]
+            self.sockets.remove(socket)
+        return ws
+
+    async def _serve(self, ws: web.WebSocketResponse, connection: Connection, names: list[str]) -> None:
+        requests = Requests(
+            self._feeds.hub,
+            connection.listener,
+            self._venue.markets,
+            int(self._venue.setting("ws_streams_max")),
+        )
+        for name in names:
+            # One wrong name in the URL does not take the others away; it is told, where Binance says nothing.
+            try:
+                requests.subscribe([name])
+            except RequestError as error:
+                document = {"error": {"code": error.code, "msg": str(error)}, "id": None}
+                connection.socket.send(msgspec.json.encode(document))
+        async for message in ws:
+            if self._floods(connection):
+                self._limits.flooded(connection.address)
+                connection.socket.end("flood", 1008, "Too many requests")
+                return
+            if message.type is WSMsgType.PING:
+                connection.socket.send(bytes(message.data), PONG)
+            elif message.type is WSMsgType.PONG:
+                connection.pong(bytes(message.data))
+            elif message.type is WSMsgType.TEXT:
+                connection.socket.send(requests.handle(message.data))
+            else:
+                connection.socket.end("not_text", 1003, "Text frames only")
+                return
+
+    def _floods(self, connection: Connection) -> bool:
+        """Whether this frame is one too many: text, ping and pong count alike."""
+        now_ns = self._venue.monotonic_ns()
+        connection.inbound.append(now_ns)
+        while connection.inbound[0] <= now_ns - 1_000_000_000:
+            connection.inbound.popleft()
+        return len(connection.inbound) > self._venue.setting("ws_messages_a_second")
+
+    async def close(self) -> None:
+        """The server ends: every connection is told, and its handler finishes."""
+        self.sockets.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1.0):
+                while self._connections:
+                    await asyncio.sleep(0.005)
+
+
+def _names(request: web.Request, combined: bool) -> list[str]:
+    """The streams that the URL names, percent-decoded. A ``+`` is one: it is part of ``@kline_1d@+08:00``."""
+    if combined:
+        pairs = (pair.partition("=") for pair in request.rel_url.raw_query_string.split("&"))
+        text = next((unquote(value) for name, _, value in pairs if name == "streams"), "")
+    else:
+        text = unquote(request.rel_url.raw_path).removeprefix("/ws")
+    return [name for name in text.split("/") if name]
