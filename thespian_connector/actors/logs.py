@@ -1,0 +1,73 @@
+"""Logging: every process appends its own JSON lines to one file (a line is one write), and people get stderr.
+
+Thespian would forward records to a process of its own: slow, lost when that process dies, and a record that cannot be
+pickled raises into the handler that logged. So the actors take back the root logger that the launcher configured.
+"""
+
+from __future__ import annotations
+
+import logging
+import logging.config
+import multiprocessing
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+_root = logging.root
+_manager = logging.Logger.manager
+
+_READABLE = "%(asctime)s %(levelname)-8s %(processName)s: %(message)s"
+_FIELDS = "%(levelname)s %(name)s %(processName)s %(process)d %(threadName)s %(message)s"
+
+
+def reclaim(process_name: str) -> None:
+    """In an actor: makes the launcher's handlers those of this process again; `process_name` is in every line."""
+    logging.root = _root
+    logging.Logger.root = _root
+    logging.Logger.manager = _manager
+    multiprocessing.current_process().name = process_name
+
+
+def configure(path: Path, level: str, *, stderr: bool, override: Path | None = None) -> None:
+    """In the launcher, once, before anything is forked.
+
+    :param path: where the JSON lines go.
+    :param level: the lowest level that is logged.
+    :param stderr: also write the readable form there.
+    :param override: a TOML file in the shape of :func:`logging.config.dictConfig` (config/logging.toml), which is laid
+        over the default.
+    """
+    handlers: dict[str, Any] = {
+        "lines": {"class": "logging.FileHandler", "filename": str(path), "encoding": "utf-8", "formatter": "json"}
+    }
+    if stderr:
+        handlers["people"] = {"class": "logging.StreamHandler", "stream": "ext://sys.stderr", "formatter": "readable"}
+    settings: dict[str, Any] = {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "json": {
+                "()": "pythonjsonlogger.json.JsonFormatter",
+                "fmt": _FIELDS,
+                "timestamp": "time",
+                "rename_fields": {"levelname": "level", "name": "logger", "processName": "actor", "process": "pid"},
+            },
+            "readable": {"format": _READABLE},
+        },
+        "handlers": handlers,
+        "root": {"level": level, "handlers": list(handlers)},
+    }
+    if override is not None:
+        _lay_over(settings, tomllib.loads(override.read_text(encoding="utf-8")))
+    logging.config.dictConfig(settings)
+    logging.captureWarnings(True)
+    sys.stderr.flush()
+
+
+def _lay_over(base: dict[str, Any], over: dict[str, Any]) -> None:
+    for key, value in over.items():
+        if isinstance(value, dict) and isinstance(base.get(key), dict):
+            _lay_over(base[key], value)
+        else:
+            base[key] = value

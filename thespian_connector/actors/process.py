@@ -1,0 +1,207 @@
+"""What every process of a system does first, and how processes are watched and ended: Linux's own calls.
+
+PR_SET_PDEATHSIG makes the kernel kill a child whose parent died; a pidfd names a process that no other can be confused
+with; a subreaper inherits the orphans below it; a timerfd ticks where Thespian's own wakeups get lost.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import multiprocessing
+import os
+import select
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_TFD_FLAGS = os.O_NONBLOCK | os.O_CLOEXEC
+
+#: Exit code of a process whose handler or thread raised what nobody expected (BSD's EX_SOFTWARE).
+EXIT_CRASHED = 70
+#: Exit code of a process that found its parent gone.
+EXIT_ORPHANED = 71
+
+_libc = ctypes.CDLL(None, use_errno=True)
+#: Descriptors of this process that a forked child must not keep: they are watched by number, and numbers are reused.
+_private_fds: set[int] = set()
+
+
+def _close_inherited() -> None:
+    for fd in _private_fds:
+        with contextlib.suppress(OSError):  # already closed by the fork's own clean-up
+            os.close(fd)
+    _private_fds.clear()
+
+
+os.register_at_fork(after_in_child=_close_inherited)
+
+
+def _check(result: int) -> int:
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+    return result
+
+
+def private_fd(fd: int) -> int:
+    """Marks `fd` as not to survive a fork; returns it."""
+    _private_fds.add(fd)
+    return fd
+
+
+def close_fd(fd: int) -> None:
+    """Closes a descriptor that :func:`private_fd` marked."""
+    _private_fds.discard(fd)
+    os.close(fd)
+
+
+def die_with_parent(parent_pid: int | None = None) -> None:
+    """The kernel kills this process when its parent dies; a parent that died meanwhile ends it now.
+
+    :param parent_pid: who the parent must be; by default whom ``multiprocessing`` says forked us.
+    """
+    if parent_pid is None:
+        parent = multiprocessing.parent_process()
+        parent_pid = parent.pid if parent is not None else os.getppid()
+    _check(_libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
+    if os.getppid() != parent_pid:
+        os._exit(EXIT_ORPHANED)
+
+
+def default_fatal_signals() -> None:
+    """A real segfault ends the process: a Python-level handler (Thespian sets one) would loop in it for ever."""
+    for number in (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSYS):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def become_subreaper() -> None:
+    """Orphans below this process become its children, so that it hears of their ends and can find them all."""
+    _check(_libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
+
+
+def set_title(system: str, name: str) -> None:
+    """``thespian-connector SYSTEM NAME`` is what ``ps`` shows."""
+    from setproctitle import setproctitle
+
+    setproctitle(f"thespian-connector {system} {name}")
+
+
+def open_pidfd(pid: int) -> int | None:
+    """A descriptor that becomes readable when the process ends; None when it has already been reaped."""
+    try:
+        return private_fd(os.pidfd_open(pid))
+    except ProcessLookupError:
+        return None
+
+
+def has_exited(pidfd: int) -> bool:
+    """Whether the process has ended (it may still wait to be reaped)."""
+    return bool(select.select([pidfd], [], [], 0)[0])
+
+
+def kill(pidfd: int, number: int = signal.SIGKILL) -> None:
+    """Signals exactly the process that was opened, never another that got its number."""
+    with contextlib.suppress(ProcessLookupError):  # it is gone: what was wanted
+        signal.pidfd_send_signal(pidfd, number)
+
+
+def _stat_fields(pid: int) -> list[str] | None:
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return text.rpartition(")")[2].split()  # the name before may hold spaces and parentheses
+
+
+def parents() -> dict[int, int]:
+    """pid -> parent's pid of every process, zombies too."""
+    found: dict[int, int] = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit() and (fields := _stat_fields(int(entry))) is not None:
+            found[int(entry)] = int(fields[1])
+    return found
+
+
+def is_zombie(pid: int) -> bool:
+    fields = _stat_fields(pid)
+    return fields is not None and fields[0] == "Z"
+
+
+def descendants(pid: int) -> list[int]:
+    """Every process below `pid`, nearest first."""
+    children: dict[int, list[int]] = {}
+    for child, parent in parents().items():
+        children.setdefault(parent, []).append(child)
+    found, layer = [], children.get(pid, [])
+    while layer:
+        found += layer
+        layer = [grandchild for child in layer for grandchild in children.get(child, [])]
+    return found
+
+
+def reap() -> Iterator[tuple[int, int]]:
+    """(pid, wait status) of every child that has ended and was not yet waited for."""
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+        yield pid, status
+
+
+class _TimeSpec(ctypes.Structure):
+    _fields_ = (("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long))
+
+
+class _TimerSpec(ctypes.Structure):
+    _fields_ = (("interval", _TimeSpec), ("value", _TimeSpec))
+
+
+class Ticker:
+    """A timerfd on the monotonic clock: readable every `every_s`. Ticks that were not read are one event."""
+
+    def __init__(self, every_s: float) -> None:
+        self.fd = private_fd(_check(_libc.timerfd_create(time.CLOCK_MONOTONIC, _TFD_FLAGS)))
+        whole, part = divmod(round(every_s * 1e9), 1_000_000_000)
+        period = _TimeSpec(whole, part)
+        spec = _TimerSpec(period, period)
+        _check(_libc.timerfd_settime(self.fd, 0, ctypes.byref(spec), None))
+
+    def read(self) -> int:
+        """Periods since the last read; 0 when woken for nothing (Thespian repeats watch messages)."""
+        try:
+            return int.from_bytes(os.read(self.fd, 8), "little")
+        except BlockingIOError:
+            return 0
+
+    def close(self) -> None:
+        close_fd(self.fd)
+
+
+def started_ns(pid: int) -> int | None:
+    """When the process started, in nanoseconds since the epoch; None when there is none."""
+    fields = _stat_fields(pid)
+    if fields is None:
+        return None
+    since_boot_s = int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    return time.time_ns() - round((time.clock_gettime(time.CLOCK_BOOTTIME) - since_boot_s) * 1e9)
+
+
+def socket_inodes(pid: int) -> list[str]:
+    """The kernel's numbers of the sockets that the process holds."""
+    found = []
+    try:
+        for entry in os.scandir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                target = os.readlink(entry.path)
+                if target.startswith("socket:["):
+                    found.append(target[8:-1])
+    except (FileNotFoundError, PermissionError):  # gone meanwhile, or another user's
+        return found
+    return found

@@ -1,0 +1,265 @@
+"""Root: says what should run where, talks to HostAgents only, and answers clients.
+
+A client's request goes through Root to the component that knows, and its answer back. Root keeps count of what each
+component still owes it: one that hangs must not silence Root towards the others.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from thespian_connector.limits import REQUESTS_UNANSWERED_MAX
+from thespian_connector.model.errors import (
+    ConnectorError,
+    DeadlineExceeded,
+    Refused,
+    UnknownExchange,
+    UnknownSymbol,
+    UsageError,
+)
+
+from .component import Arguments, failure
+from .messages import Address, Announce, HostUp, Message, Reply, Request, RunExchange, pack, unpack
+from .policy import ChildSpec
+from .registry import entry
+from .settings import ExchangeStart, Settings
+from .status import Gather, document
+from .supervisor import Supervisor
+
+logger = logging.getLogger(__name__)
+
+REGISTRY = "thespian_connector.actors.registry.Registry"
+
+#: How long `status` waits for a component before it goes without it.
+_STATUS_S_MAX = 0.5
+_GATEWAY_OPERATIONS = ("ticker", "trades", "instruments", "clock")
+
+
+@dataclass
+class _Pending:
+    """A request that was passed on: who asked, as what, and until when."""
+
+    client: Address
+    correlation: str
+    component: str
+    incarnation: int
+    deadline: float
+
+
+class Root(Supervisor):
+    kind = "root"
+    watches_launcher = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._known: dict[str, Announce] = {}
+        self._hosts: dict[str, HostUp] = {}
+        self._pending: dict[str, _Pending] = {}
+        self._owed: Counter[int] = Counter()
+        self._counter = 0
+        self._gather: Gather | None = None
+        self.settings: Settings
+
+    # -- what runs where
+
+    def begin(self, body: bytes) -> tuple[ChildSpec, ...]:
+        self.settings = unpack(body, Settings)
+        return (ChildSpec("registry", REGISTRY),)
+
+    def child_context(self) -> Any:
+        context = self.context
+        return type(context)(
+            context.system, context.host, context.runtime_dir, context.launcher_pid, self.myAddress, self.incarnation
+        )
+
+    def announce(self, message: Announce) -> None:
+        self._on_announce(message)
+
+    def child_ready(self, name: str, address: Address, incarnation: int) -> None:
+        for announced in self._known.values():
+            self.send(address, _for(incarnation, announced))
+
+    def _on_host_up(self, message: HostUp) -> None:
+        self._hosts[message.host] = message
+        for exchange, settings in self.settings.exchanges.items():
+            if settings.enabled:
+                start = ExchangeStart(
+                    exchange=exchange,
+                    settings=settings,
+                    budget_dir=str(Path(self.context.runtime_dir).parent / "budgets"),
+                )
+                self.send(message.address, RunExchange(message.incarnation, exchange, pack(start)))
+
+    def _on_announce(self, message: Announce) -> None:
+        self._known[message.name] = message
+        if message.state != "running":  # what is below it dies with it
+            for name, below in self._known.items():
+                if name.startswith(message.name + "/"):
+                    self._known[name] = _gone(below)
+        registry = self._known.get("registry")
+        if registry is not None and registry.address is not None and message.name != "registry":
+            self.send(registry.address, _for(registry.incarnation, message))
+        self._fail_pending_of(message)
+
+    # -- messages
+
+    def handle(self, message: Message, sender: Address) -> None:
+        if isinstance(message, Announce):
+            self._on_announce(message)
+        elif isinstance(message, HostUp):
+            self._on_host_up(message)
+        elif isinstance(message, Request):
+            try:
+                self._on_request(message, sender)
+            except ConnectorError as error:
+                self.send(sender, failure(message.correlation, error))
+        elif isinstance(message, Reply):
+            self._on_reply(message)
+        else:
+            super().handle(message, sender)
+
+    def tick(self, now: float) -> None:
+        super().tick(now)
+        self._expire(now)
+
+    def _on_request(self, message: Request, client: Address) -> None:
+        arguments = unpack(message.body, Arguments) if message.body else {}
+        operation = message.operation
+        if operation == "ping":
+            self._answer(client, message, {"pid": os.getpid(), "incarnation": self.incarnation})
+        elif operation == "components":
+            self._answer(client, message, [entry(one) for one in self._known.values()])
+        elif operation == "status":
+            self._status(message, client)
+        elif operation == "resolve":
+            self._pass_on(message, client, "registry")
+        else:
+            self._pass_on(message, client, self._component_for(operation, arguments))
+
+    def _answer(self, client: Address, message: Request, result: Any) -> None:
+        self.send(client, Reply(0, message.correlation, True, pack(result)))
+
+    def _component_for(self, operation: str, arguments: Arguments) -> str:
+        exchange, symbol = str(arguments.get("exchange", "")), str(arguments.get("symbol", ""))
+        settings = self.settings.exchanges.get(exchange)
+        if settings is None or not settings.enabled:
+            known = ", ".join(name for name, one in self.settings.exchanges.items() if one.enabled)
+            raise UnknownExchange(f"this system does not run {exchange!r}; it runs {known or 'no exchange'}")
+        if operation in _GATEWAY_OPERATIONS:
+            return f"exchange/{exchange}/gateway"
+        if operation != "order_book":
+            raise UsageError(f"no operation {operation!r}")
+        if symbol not in settings.symbols:
+            raise UnknownSymbol(
+                f"{exchange} does not carry {symbol!r} here; it carries {', '.join(settings.symbols)}"
+                f" (config: exchanges.{exchange}.symbols)"
+            )
+        return f"exchange/{exchange}/market-data/{settings.symbols.index(symbol) // settings.shard_symbols}"
+
+    def _pass_on(self, message: Request, client: Address, component: str) -> str:
+        announced = self._known.get(component)
+        if announced is None or announced.address is None:
+            state = announced.state if announced is not None else "starting"
+            raise Refused(f"{component} is {state}; ask again in a moment")
+        if self._owed[announced.incarnation] >= REQUESTS_UNANSWERED_MAX:
+            raise Refused(f"{component} still owes {REQUESTS_UNANSWERED_MAX} answers; ask again in a moment")
+        self._counter += 1
+        correlation = str(self._counter)
+        deadline = time.monotonic() + message.timeout_s
+        self._pending[correlation] = _Pending(client, message.correlation, component, announced.incarnation, deadline)
+        self._owed[announced.incarnation] += 1
+        self.send(
+            announced.address,
+            Request(announced.incarnation, correlation, message.operation, message.body, message.timeout_s),
+        )
+        return correlation
+
+    def _on_reply(self, message: Reply) -> None:
+        pending = self._pending.pop(message.correlation, None)
+        if pending is None:
+            return  # answered as expired; what it owed is settled when its process ends or answers
+        self._settle(pending)
+        if pending.client is None:
+            self._gathered(pending.component, message.body if message.ok else b"")
+        else:
+            self.send(pending.client, Reply(0, pending.correlation, message.ok, message.body))
+
+    def _settle(self, pending: _Pending) -> None:
+        self._owed[pending.incarnation] -= 1
+        if self._owed[pending.incarnation] <= 0:
+            del self._owed[pending.incarnation]
+
+    def _expire(self, now: float) -> None:
+        for correlation, pending in list(self._pending.items()):
+            if now > pending.deadline:
+                del self._pending[correlation]
+                self._settle(pending)
+                if pending.client is not None:
+                    error = DeadlineExceeded(f"{pending.component} did not answer in time")
+                    self.send(pending.client, failure(pending.correlation, error))
+        if self._gather is not None and now > self._gather.deadline:
+            self._finish_status()
+
+    def _fail_pending_of(self, message: Announce) -> None:
+        """What a life that has ended will never answer is answered now."""
+        for correlation, pending in list(self._pending.items()):
+            if pending.component == message.name and (
+                pending.incarnation != message.incarnation or message.address is None
+            ):
+                del self._pending[correlation]
+                self._settle(pending)
+                if pending.client is None:
+                    self._gathered(pending.component, b"")
+                else:
+                    error = Refused(f"{pending.component} ended while it worked on it; ask again in a moment")
+                    self.send(pending.client, failure(pending.correlation, error))
+
+    # -- status
+
+    def _status(self, message: Request, client: Address) -> None:
+        if self._gather is not None:
+            self._gather.clients.append((client, message.correlation))
+            return
+        self._gather = Gather(time.monotonic() + _STATUS_S_MAX, [(client, message.correlation)])
+        for name, announced in self._known.items():
+            if announced.kind not in ("Gateway", "MarketData"):
+                continue
+            try:
+                self._pass_on(Request(0, "", "status", b"", _STATUS_S_MAX), None, name)
+            except Refused:
+                continue  # it is shown without what only it knows
+            self._gather.waiting.add(name)
+        if not self._gather.waiting:
+            self._finish_status()
+
+    def _gathered(self, component: str, body: bytes) -> None:
+        if self._gather is None:
+            return
+        if body:
+            self._gather.parts[component] = unpack(body, dict[str, Any])
+        self._gather.waiting.discard(component)
+        if not self._gather.waiting:
+            self._finish_status()
+
+    def _finish_status(self) -> None:
+        gather, self._gather = self._gather, None
+        assert gather is not None
+        body = pack(document(self.context, self.started_ns, self._known, self._hosts, gather.parts))
+        for client, correlation in gather.clients:
+            self.send(client, Reply(0, correlation, True, body))
+
+
+def _for(incarnation: int, message: Announce) -> Announce:
+    values = {name: getattr(message, name) for name in message.__struct_fields__}
+    return Announce(**{**values, "target": incarnation})
+
+
+def _gone(message: Announce) -> Announce:
+    values = {name: getattr(message, name) for name in message.__struct_fields__}
+    return Announce(**{**values, "state": "restarting", "address": None})

@@ -1,0 +1,72 @@
+"""What the config file says, typed. `system.config` reads and checks it; the actors get their part as msgpack."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct, field
+
+from thespian_connector.model import Channel, Environment
+
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")]
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Symbol = Annotated[str, Meta(pattern=r"^[A-Z0-9]{1,20}/[A-Z0-9]{1,20}$")]
+
+
+class SystemSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`admin_port` 0: any free one. `bind`: the one address that is listened on. `log_file` "": in the runtime directory."""
+
+    name: Name = "default"
+    host: Name = "local"
+    admin_port: Port = 0
+    bind: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
+    log_file: str = ""
+    log_level: str = "INFO"
+    #: A TOML file laid over the logging set-up, relative to the config.
+    logging: str = ""
+
+
+class ExchangeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One exchange. `depth` 0: the deepest book that the venue streams. `shard_symbols`: books in one process."""
+
+    environment: Environment = Environment.PAPER
+    symbols: Annotated[tuple[Symbol, ...], Meta(min_length=1)] = ("BTC/USDT", "ETH/USDT")
+    channels: tuple[Channel, ...] = (Channel.BOOK, Channel.TRADE, Channel.TICKER)
+    depth: Annotated[int, Meta(ge=0)] = 0
+    #: Levels a side of each published book.
+    publish_depth: Annotated[int, Meta(ge=1, le=1000)] = 20
+    shard_symbols: Annotated[int, Meta(ge=1)] = 25
+    urls: dict[str, str] = field(default_factory=dict)
+    enabled: bool = True
+
+
+class SimulatorSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The simulator that the launcher starts for paper exchanges without URLs. None: its own default."""
+
+    seed: int = 1
+    rate: Annotated[float, Meta(gt=0)] | None = None
+    control_port: Port = 0
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    system: SystemSettings = SystemSettings()
+    exchanges: dict[Name, ExchangeSettings] = field(default_factory=dict)
+    simulator: SimulatorSettings = SimulatorSettings()
+
+
+class ExchangeStart(Struct, frozen=True, kw_only=True):
+    """What an Exchange and its components are started with."""
+
+    exchange: str
+    settings: ExchangeSettings
+    #: Where the rate budgets of all systems of this user are.
+    budget_dir: str = ""
+
+
+class ShardStart(Struct, frozen=True, kw_only=True):
+    """One MarketData shard: its symbols and where it publishes."""
+
+    exchange: ExchangeStart
+    symbols: tuple[str, ...]
+    endpoint: str
+    lock_path: str

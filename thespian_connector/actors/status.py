@@ -1,0 +1,120 @@
+"""The `status` document: every process of the system, as the kernel and the supervisors see them, and what they report."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from . import process
+from .messages import Address, Announce, Context, HostUp
+
+_LISTEN = "0A"
+
+
+@dataclass
+class Gather:
+    """One round of asking the components; clients that ask meanwhile share its answer."""
+
+    deadline: float
+    clients: list[tuple[Address, str]]
+    waiting: set[str] = field(default_factory=set)
+    parts: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def document(
+    context: Context,
+    started_ns: int,
+    known: Mapping[str, Announce],
+    hosts: Mapping[str, HostUp],
+    parts: Mapping[str, dict[str, Any]],
+) -> dict[str, Any]:
+    """INTERFACES' `status`, without `system.control` and `admin_port`, which the client has from the system's file."""
+    actors = _infrastructure(context, started_ns, hosts)
+    for name, announced in sorted(known.items()):
+        threads = parts.get(name, {}).get("threads", [])
+        actors.append(
+            _row(
+                name,
+                announced.kind,
+                announced.pid,
+                announced.host,
+                announced.state,
+                announced.restarts,
+                announced.started_ns,
+                threads,
+            )
+        )
+    result: dict[str, Any] = {"actors": actors}
+    for key in ("books", "breakers", "limits"):
+        result[key] = [row for name in sorted(parts) for row in parts[name].get(key, [])]
+    result["limits"] = _once(result["limits"])
+    result["hosts"] = [{"host": host, "pid": up.pid, "state": "running"} for host, up in hosts.items()]
+    result["listening"] = listening([row["pid"] for row in actors]) + [
+        one.endpoint for one in known.values() if one.endpoint
+    ]
+    return result
+
+
+def _row(
+    name: str, kind: str, pid: int, host: str, state: str, restarts: int, started_ns: int, threads: Any
+) -> dict[str, Any]:
+    up_s = round(max(0, time.time_ns() - started_ns) / 1e9, 1) if state == "running" else 0.0
+    return {
+        "name": name,
+        "kind": kind.lower(),
+        "pid": pid,
+        "host": host,
+        "state": state,
+        "restarts": restarts,
+        "up_s": up_s,
+        "threads": threads,
+    }
+
+
+def _infrastructure(context: Context, started_ns: int, hosts: Mapping[str, HostUp]) -> list[dict[str, Any]]:
+    """Launcher, admin, logger, simulator, Root and HostAgent: they stand in no supervisor's list."""
+    parents = process.parents()
+    admin = os.getppid()
+    agents = {up.pid: f"hostagent/{host}" for host, up in hosts.items()}
+    found = {"launcher": context.launcher_pid, "admin": admin, "root": os.getpid()}
+    found |= {name: pid for pid, name in agents.items()}
+    for pid, parent in parents.items():
+        if process.is_zombie(pid):
+            continue
+        if parent == admin and pid not in agents and pid != os.getpid():
+            found["logger"] = pid
+        elif parent == context.launcher_pid and pid != admin:
+            found["simulator"] = pid
+    return [
+        _row(name, name.partition("/")[0], pid, context.host, "running", 0, process.started_ns(pid) or started_ns, [])
+        for name, pid in found.items()
+    ]
+
+
+def _once(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The processes of a venue share its limits: each is listed once, the fullest view of it."""
+    best: dict[tuple[Any, Any], dict[str, Any]] = {}
+    for row in rows:
+        key = (row.get("exchange"), row.get("limit"))
+        if key not in best or row.get("used", 0) > best[key].get("used", 0):
+            best[key] = row
+    return list(best.values())
+
+
+def listening(pids: list[int]) -> list[str]:
+    """``ip:port`` of every TCP socket on which one of `pids` listens, from the kernel's own table."""
+    inodes: dict[str, str] = {}
+    for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]:
+        columns = line.split()
+        if columns[3] == _LISTEN:
+            address, port = columns[1].split(":")
+            octets = [str(octet) for octet in bytes.fromhex(address)[::-1]]
+            inodes[columns[9]] = f"{'.'.join(octets)}:{int(port, 16)}"
+    found: set[str] = set()
+    for pid in pids:
+        found.update(inodes[inode] for inode in process.socket_inodes(pid) if inode in inodes)
+    return sorted(found)

@@ -1,0 +1,113 @@
+"""Threads of an actor: they hand results to the main thread and show that they live.
+
+Only the main thread may talk to Thespian. A thread puts its result into a :class:`Mailbox`, whose eventfd is in the
+actor's watch. What a thread did not expect ends the process: its supervisor starts a known-good one.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from thespian_connector.limits import WORKER_QUEUE_JOBS_MAX
+
+from .messages import ThreadAge
+from .process import EXIT_CRASHED, private_fd
+
+logger = logging.getLogger(__name__)
+
+#: How often an idle worker shows that it lives.
+_IDLE_BEAT_S = 0.5
+
+
+def crash(where: str, error: BaseException) -> None:
+    """Logs `error` and ends the process at once: half-done work of a broken process helps nobody."""
+    logger.critical("unexpected exception in %s; the process ends", where, exc_info=error)
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+    os._exit(EXIT_CRASHED)
+
+
+class Mailbox:
+    """What threads leave for the main thread. `fd` is readable while something is in it."""
+
+    def __init__(self) -> None:
+        self.fd = private_fd(os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC))
+        self._items: deque[Any] = deque()
+
+    def put(self, item: Any) -> None:
+        self._items.append(item)
+        os.eventfd_write(self.fd, 1)
+
+    def take(self) -> list[Any]:
+        """Everything that is in it; may be nothing, when woken for nothing."""
+        try:
+            os.eventfd_read(self.fd)
+        except BlockingIOError:
+            return []
+        taken = []
+        while self._items:
+            taken.append(self._items.popleft())
+        return taken
+
+
+class Worker:
+    """One thread that does jobs that may block, one at a time.
+
+    :param limit_s: how long a job may take before the actor counts as hung.
+    """
+
+    def __init__(self, name: str, limit_s: float) -> None:
+        self._name = name
+        self._limit_ns = round(limit_s * 1e9)
+        self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue(WORKER_QUEUE_JOBS_MAX)
+        self._beat_ns = time.monotonic_ns()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def submit(self, job: Callable[[], None]) -> bool:
+        """False when the queue is full: the caller refuses the request."""
+        try:
+            self._jobs.put_nowait(job)
+        except queue.Full:
+            return False
+        return True
+
+    def beat(self) -> None:
+        """A long job calls it between its steps."""
+        self._beat_ns = time.monotonic_ns()
+
+    def age(self) -> ThreadAge:
+        return ThreadAge(self._name, time.monotonic_ns() - self._beat_ns, self._limit_ns)
+
+    def stop(self, timeout_s: float) -> None:
+        """Ends after the job at hand; jobs still queued are dropped."""
+        while True:
+            try:
+                self._jobs.get_nowait()
+            except queue.Empty:
+                break
+        self._jobs.put(None)
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        try:
+            while True:
+                self.beat()
+                try:
+                    job = self._jobs.get(timeout=_IDLE_BEAT_S)
+                except queue.Empty:
+                    continue
+                if job is None:
+                    return
+                job()
+        except BaseException as error:  # noqa: BLE001 - whatever it was, the thread is dead: so must the process be
+            crash(f"thread {self._name}", error)

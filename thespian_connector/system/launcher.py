@@ -1,0 +1,252 @@
+"""The launcher: one a host, one thread, no Thespian messages of its own. Starts, watches, restarts, cleans up.
+
+It holds a pidfd on Thespian's admin, on Root and on HostAgent. When one ends it kills what is left and starts anew, at
+most RESTARTS_MAX times in RESTART_PERIOD_S; past that it ends, saying why. Its own end, however it comes, ends the
+system: every process below it is bound to its parent's life.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import logging
+import os
+import select
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+
+from thespian_connector.actors import logs, process
+from thespian_connector.actors.settings import Settings
+from thespian_connector.limits import LAUNCHER_RESTART_PERIOD_S, LAUNCHER_RESTARTS_MAX
+from thespian_connector.model.errors import ConnectorError
+
+from . import config, hardening
+from .generation import Generation, log_path
+from .runtime import Runtime, SystemFile
+from .venue import Simulator, needs_simulator
+
+logger = logging.getLogger("thespian_connector.launcher")
+
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class TooManyRestarts(ConnectorError):
+    """The system ended again and again."""
+
+
+class Launcher:
+    """:param owner_pid: the process whose end means stop (a program that called ``Connector.start``)."""
+
+    def __init__(
+        self, settings: Settings, *, directory: Path, owner_pid: int | None = None, stderr: bool = True
+    ) -> None:
+        self._settings = settings
+        self._directory = directory
+        self._owner_pid = owner_pid
+        self._stderr = stderr
+        self._runtime = Runtime(settings.system.name)
+        self._simulator: Simulator | None = None
+        self._stop_asked = False
+        self._restarts = 0
+
+    def run(self) -> None:
+        """Returns when the system was asked to stop and nothing of it is left.
+
+        :raises ConnectorError: it cannot start, or ended too often; nothing is left then either.
+        """
+        self._runtime.create()
+        self._runtime.lock()
+        try:
+            self._prepare()
+            self._supervise()
+        finally:
+            self._clean_up()
+
+    # -- before anything is forked
+
+    def _prepare(self) -> None:
+        system = self._settings.system
+        process.set_title(system.name, "launcher")
+        process.become_subreaper()
+        self._wakeup = _wakeup_pipe()
+        for number in _STOP_SIGNALS:
+            signal.signal(number, self._on_stop_signal)
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # so that it wakes the loop
+        override = self._directory / system.logging if system.logging else None
+        logs.configure(
+            log_path(self._settings, self._runtime), system.log_level, stderr=self._stderr, override=override
+        )
+        logs.reclaim("launcher")
+        os.environ["TC_SYSTEM_NAME"] = system.name
+        os.environ["THESPLOG_FILE"] = str(self._runtime.thespian_log)
+        hardening.install(self._runtime.make_secret(), system.bind)
+        self._owner = process.open_pidfd(self._owner_pid) if self._owner_pid is not None else None
+        if self._owner_pid is not None and self._owner is None:
+            raise ConnectorError("the process that wanted this system has ended already")
+        if any(needs_simulator(one) for one in self._settings.exchanges.values()):
+            self._simulator = Simulator(self._settings.simulator, system.name)
+            self._simulator.start()
+        _preload()
+
+    def _on_stop_signal(self, number: int, _frame: object) -> None:
+        logger.info("%s: stopping", signal.Signals(number).name)
+        self._stop_asked = True
+
+    # -- the loop
+
+    def _supervise(self) -> None:
+        moments: deque[float] = deque(maxlen=LAUNCHER_RESTARTS_MAX)
+        while not self._stop_asked:
+            generation = self._start_generation()
+            ended = self._wait(generation)
+            self._runtime.system_file.unlink(missing_ok=True)
+            if ended is None:
+                generation.stop()
+                return
+            logger.critical("%s has ended; everything is started anew", ended)
+            generation.destroy()
+            now = time.monotonic()
+            if len(moments) == LAUNCHER_RESTARTS_MAX and now - moments[0] < LAUNCHER_RESTART_PERIOD_S:
+                raise TooManyRestarts(
+                    f"the system ended {len(moments) + 1} times in {LAUNCHER_RESTART_PERIOD_S:g} s, lastly because"
+                    f" {ended} did; {log_path(self._settings, self._runtime)} says why"
+                )
+            moments.append(now)
+            self._restarts += 1
+
+    def _start_generation(self) -> Generation:
+        settings = self._settings
+        keep: set[int] = set()
+        if self._simulator is not None:
+            settings = self._simulator.fill_in(settings)
+            keep.add(self._simulator.pid)
+        begun = time.monotonic()
+        generation = Generation(settings, self._runtime, keep)
+        self._runtime.write_system(
+            SystemFile(
+                name=settings.system.name,
+                launcher_pid=os.getpid(),
+                admin_port=generation.port,
+                bind=settings.system.bind,
+                root=generation.root_address,
+                root_incarnation=generation.root_incarnation,
+                control=self._simulator.control if self._simulator is not None else None,
+                host=settings.system.host,
+                processes=generation.processes,
+                started_ns=time.time_ns(),
+                restarts=self._restarts,
+            )
+        )
+        logger.info("system %s runs after %.2f s", settings.system.name, time.monotonic() - begun)
+        return generation
+
+    def _wait(self, generation: Generation) -> str | None:
+        """Until one of the watched ends (its name) or a stop is asked for (None)."""
+        while True:
+            poll = select.poll()
+            poll.register(self._wakeup, select.POLLIN)
+            named = {pidfd: name for name, pidfd in generation.watched.items()}
+            if self._owner is not None:
+                named[self._owner] = "owner"
+            if self._simulator is not None and self._simulator.pidfd is not None:
+                named[self._simulator.pidfd] = "simulator"
+            for pidfd in named:
+                poll.register(pidfd, select.POLLIN)
+            ready = [fd for fd, _ in poll.poll()]
+            _drain(self._wakeup)
+            for _ in process.reap():
+                pass
+            ended = [named[fd] for fd in ready if fd in named]
+            if self._stop_asked or "owner" in ended:
+                return None
+            if "simulator" in ended:
+                self._restart_simulator(generation)
+                ended.remove("simulator")
+            if ended:
+                return ended[0]
+
+    def _restart_simulator(self, generation: Generation) -> None:
+        assert self._simulator is not None
+        logger.error("the simulator has ended; it is started anew")
+        if self._simulator.pidfd is not None:
+            process.close_fd(self._simulator.pidfd)
+        self._simulator.start()
+        generation.keep(self._simulator.pid)
+
+    def _clean_up(self) -> None:
+        for number in _STOP_SIGNALS:
+            signal.signal(number, signal.SIG_IGN)  # nothing interrupts it now
+        try:
+            _kill_all_below()
+        finally:
+            self._runtime.clear()
+            logging.shutdown()
+
+
+def _kill_all_below() -> None:
+    deadline = time.monotonic() + 5.0
+    while time.monotonic() < deadline:
+        for _ in process.reap():
+            pass
+        left = process.descendants(os.getpid())
+        if not left:
+            return
+        for pid in left:
+            pidfd = process.open_pidfd(pid)
+            if pidfd is not None:
+                process.kill(pidfd)
+                process.close_fd(pidfd)
+        time.sleep(0.01)
+
+
+def _wakeup_pipe() -> int:
+    """Signals write a byte to it, so that the loop's poll returns."""
+    reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))
+    return reading
+
+
+def _drain(fd: int) -> None:
+    try:
+        while os.read(fd, 4096):
+            pass
+    except BlockingIOError:
+        return
+
+
+def _preload() -> None:
+    """Imports what the actors use, once, before the fork: they start in milliseconds and share its memory."""
+    import thespian_connector.actors.host_agent
+    import thespian_connector.actors.market_data
+    import thespian_connector.actors.root  # noqa: F401
+
+    gc.collect()
+    gc.freeze()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """What a detached launcher runs: ``python -m thespian_connector.system.launcher``."""
+    parser = argparse.ArgumentParser(prog="thespian_connector.system.launcher")
+    parser.add_argument("--config", type=Path)
+    parser.add_argument("--system")
+    parser.add_argument("--set", action="append", default=[])
+    parser.add_argument("--owner", type=int)
+    parser.add_argument("--quiet", action="store_true")
+    given = parser.parse_args(arguments)
+    try:
+        settings = config.load(given.config, given.set, given.system)
+        directory = given.config.parent if given.config is not None else Path.cwd()
+        Launcher(settings, directory=directory, owner_pid=given.owner, stderr=not given.quiet).run()
+    except ConnectorError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
