@@ -29,6 +29,8 @@ RECONNECT_STABLE_S = 30.0
 ACK_TIMEOUT_S = 5.0
 #: A topic that the venue refused is asked for again this often: a symbol may be halted today and back tomorrow.
 REFUSED_RETRY_S = 60.0
+#: We leave a connection after a random share between these of the time after which the venue would cut it.
+LIFETIME_SHARE = (0.95, 0.99)
 #: What a thread that was told to end may take to do so.
 JOIN_S = 1.0
 #: After the subscription: how long a book waits for its first update before its snapshot is fetched all the same.
