@@ -69,12 +69,13 @@ class Diffs:
         return [[price_text(p), side[p]] for p in sorted(side, key=lambda p: sign * p)]
 
     def frames(self, combined: bool) -> list[bytes]:
-        """WebSocket frames, a few hundred a blob."""
-        blobs, blob = [], bytearray()
+        """WebSocket frames; the first ones alone, then a few hundred a blob."""
+        blobs: list[bytes] = []
+        blob = bytearray()
         for payload in self.payloads:
             body = b'{"stream":"btcusdt@depth@100ms","data":' + payload + b"}" if combined else payload
             blob += struct.pack("!BBH", 0x81, 126, len(body)) + body
-            if len(blob) > 256 * 1024:
+            if len(blob) > 256 * 1024 or (not blobs and blob):
                 blobs.append(bytes(blob))
                 blob.clear()
         return [*blobs, bytes(blob)]
@@ -103,7 +104,10 @@ def application(diffs: Diffs) -> web.Application:
     async def blast(request: web.Request, combined: bool) -> None:
         transport = request.transport
         assert transport is not None
-        for blob in blobs[combined]:
+        first, *others = blobs[combined]
+        transport.write(first)
+        await asyncio.sleep(0.5)  # every client has its snapshot by then: all updates that count are live ones
+        for blob in others:
             transport.write(blob)
             while transport.get_write_buffer_size() > 512 * 1024:
                 await asyncio.sleep(0.0005)

@@ -19,7 +19,7 @@ from rich.table import Table
 
 HERE = Path(__file__).parent
 CLIENTS = {
-    "bare reader (keeps no book)": "bare.py",
+    "bare reader, no book": "bare.py",
     "thespian_connector": "ours.py",
     "cryptofeed": "cryptofeed_client.py",
     "ccxt.pro (floats)": "ccxtpro_client.py",
@@ -66,7 +66,7 @@ def one_feed(count: int, rounds: int, progress: Console) -> dict[str, Any]:
             key: statistics.median(m[key] for m in good) for key in ("cpu_us", "per_s", "peak_kb", "hand_overs")
         }
         rows[name]["right"] = all(m["right"] for m in good)
-    bare = rows["bare reader (keeps no book)"].get("cpu_us")
+    bare = rows["bare reader, no book"].get("cpu_us")
     for row in rows.values():
         if bare and "cpu_us" in row:
             row["ratio_to_bare"] = row["cpu_us"] / bare
@@ -76,8 +76,8 @@ def one_feed(count: int, rounds: int, progress: Console) -> dict[str, Any]:
 def show(result: dict[str, Any], console: Console) -> None:
     title = f"One feed, in process: {result['updates']:,} Binance diffs of 20 levels, top of book read after each"
     table = Table(title=title, title_justify="left")
-    for heading in ("client", "CPU us/update", "x bare", "updates/s", "peak MB", "books handed over", "last book"):
-        table.add_column(heading, justify="left" if heading == "client" else "right")
+    for heading in ("client", "CPU us", "x bare", "updates/s", "peak MB", "handed over", "last book"):
+        table.add_column(heading, justify="left" if heading == "client" else "right", no_wrap=heading == "client")
     for name, row in result["rows"].items():
         if "error" in row:
             table.add_row(name, f"did not run: {row['error'][:70]}")
