@@ -69,7 +69,7 @@ def check_parsed(native: str, exchange: str, result: object) -> None:
                 assert item.native == native, item
                 _trade(item)
     elif isinstance(result, BookSnapshot | WireTicker):
-        assert result.native == native, result
+        assert result.native == native, f"{native} was asked for, not {result.native}"
         check_event(result)
     else:
         assert isinstance(result, int), result
@@ -105,6 +105,6 @@ def _whole(*numbers: int) -> None:
 def _levels(*sides: WireLevels) -> None:
     for side in sides:
         for level in side:
-            assert isinstance(level, tuple), level
-            assert len(level) == 2, level
+            assert isinstance(level, tuple), f"the level {level!r} is no pair"
+            assert len(level) == 2, f"the level {level!r} is no pair"
             assert all(isinstance(text, str) for text in level), level

@@ -166,8 +166,10 @@ def check_subscribe(driver: Driver, samples: Samples) -> None:
         for count in sorted({1, size, size + 1, min(3 * size + 1, driver.stream_limits.topics_max)}):
             topics = [topic for number in range(count) for topic in driver.topics(Channel.TRADE, f"T{number}")]
             frames = make(topics, 41)
-            assert [frame.request_id for frame in frames] == list(range(41, 41 + len(frames)))
-            assert [topic for frame in frames for topic in frame.topics] == topics
+            ids = [frame.request_id for frame in frames]
+            assert ids == list(range(41, 41 + len(frames))), f"request ids {ids} do not count up from 41"
+            sent = [topic for frame in frames for topic in frame.topics]
+            assert sent == topics, f"{topics} became {sent}"
             for frame in frames:
                 assert 0 < len(frame.topics) <= size, f"{len(frame.topics)} topics in one request"
                 json.loads(frame.frame)
@@ -281,7 +283,7 @@ def check_classify(driver: Driver, samples: Samples) -> int:
                 error = driver.classify(status, headers, b"{}")
                 assert error is None or (error.retry_after_s or 0.0) >= 0.0, error
             for used in driver.usage(headers):
-                assert used.limit in [limit.name for limit in driver.limits], used
+                assert used.limit in [limit.name for limit in driver.limits], f"{used} is about no limit of the driver"
                 assert 0 <= used.used <= INT_MAX, used
     _check_header_case(driver)
     return tried
