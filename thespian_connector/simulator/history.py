@@ -122,6 +122,10 @@ class History:
         ids = self._ids.get(stream)
         return next(reversed(ids)) if ids else None
 
+    def oldest_id(self, stream: str) -> int | None:
+        """The oldest update id of a stream that is still known."""
+        return next(iter(self._ids.get(stream, {})), None)
+
     def batch_at(self, time_ns: int) -> int:
         """The last batch not after a time; the oldest known if the time is further back than that."""
         for entry in reversed(self._entries):

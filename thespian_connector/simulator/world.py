@@ -11,12 +11,9 @@ from decimal import Decimal
 from .faults import Faults
 from .flow import Flow
 from .market import Market, MarketSpec
+from .options import LADDER_LEVELS, RATE, SEED, SYMBOLS, VENUES, WALK
 from .venue import Venue, seeded_account
 
-VENUES = ("binance", "bybit")
-SYMBOLS = ("BTC/USDT", "ETH/USDT", "ETH/BTC")
-#: More than the venues serve: Binance's depth ends at 5,000 levels a side, Bybit's at 1,000.
-LADDER_LEVELS = {"binance": 5_600, "bybit": 1_400}
 #: Events played before the doors open, so that there is a tape from the start.
 WARM_UP_EVENTS = 300
 #: The flow sleeps at least this long between two looks at the clock: what falls due meanwhile is played in one go.
@@ -48,9 +45,9 @@ class WorldOptions:
     :param settings: the fronts' numbers by venue, complete.
     """
 
-    seed: int = 1
-    rate: Decimal = Decimal(50)
-    walk: int = 80
+    seed: int = SEED
+    rate: Decimal = RATE
+    walk: int = WALK
     symbols: tuple[str, ...] = SYMBOLS
     ladder_levels: Mapping[str, int] = field(default_factory=lambda: dict(LADDER_LEVELS))
     settings: Mapping[str, Mapping[str, int | float]] = field(default_factory=dict)

@@ -15,16 +15,13 @@ from .feeds import Feeds
 from .limits import IpLimits
 from .names import book_streams, parse
 from .rest import Rest
-from .settings import SETTINGS
 from .streams import StreamServer
-
-__all__ = ["SETTINGS", "history_stream", "make_app", "stream_names", "urls"]
 
 
 def make_app(venue: Venue) -> web.Application:
     """One application for REST and streams; its task runs from start-up to clean-up.
 
-    :param venue: with all of :data:`SETTINGS` among its settings.
+    :param venue: with all of this front's SETTINGS among its settings.
     """
     feeds = Feeds(venue)
     limits = IpLimits(venue)
@@ -65,9 +62,7 @@ def stream_names(venue: Venue, native: str) -> list[str]:
     return book_streams(native)
 
 
-def history_stream(venue: Venue, native: str, stream: str) -> str | None:
-    """The name under which a stream's ids are journaled; None if it carries none."""
-    known = parse(stream, venue.markets)
-    if known is None or known.native != native or known.kind not in ("depth", "bookTicker"):
-        return None
-    return BOOK_IDS
+def truth_stream(stream: str, native: str) -> str:
+    """The name under which a stream's update ids are journaled; the stream's own if it carries none."""
+    known = parse(stream, (native,))
+    return stream if known is None or known.kind not in ("depth", "bookTicker") else BOOK_IDS
