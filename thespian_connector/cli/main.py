@@ -89,7 +89,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code. An error is stderr's last line and, with --json, stdout's last document."""
+    """Run one command; returns its exit code. An error is stderr's last line and, with --json, the last document."""
     words = sys.argv[1:] if argv is None else list(argv)
     as_json = "--json" in words[: words.index("--") if "--" in words else None]
     try:

@@ -81,6 +81,9 @@ def _print_tables(exchange: str, results: list[ReplayBook]) -> None:
         )
     console.print(table)
     for book in results:
+        if book.reason:
+            console.print(f"{book.symbol} is {book.trust}: {book.reason}", markup=False)
+    for book in results:
         if isinstance(book.levels, UnsetType):
             continue
         levels = Table(title=book.symbol, box=SIMPLE_HEAD)

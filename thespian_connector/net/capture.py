@@ -88,26 +88,21 @@ class CaptureReader:
 
     def _lines(self) -> Iterator[tuple[int, bytes]]:
         number = 0
-        with gzip.open(self.path) if self._compressed else self.path.open("rb") as opened:
-            file = cast(IO[bytes], opened)
-            while True:
-                try:
-                    text = file.readline(CAPTURE_LINE_BYTES_MAX + 1)
-                except EOFError:
-                    self.torn = f"{self.path} after line {number}: the compressed data ends early, as a killed writer's"
-                    return
-                except (OSError, zlib.error) as error:
-                    raise CaptureError(
-                        f"{self.path} after line {number}: cannot be read on: {error}; restore the file or record anew"
-                    ) from None
-                if not text:
-                    return
-                number += 1
-                if len(text) > CAPTURE_LINE_BYTES_MAX:
-                    raise CaptureError(
-                        f"{self.path} line {number}: longer than {CAPTURE_LINE_BYTES_MAX} bytes; this is no capture"
-                    )
-                yield number, text
+        try:
+            with gzip.open(self.path) if self._compressed else self.path.open("rb") as file:
+                while text := file.readline(CAPTURE_LINE_BYTES_MAX + 1):
+                    number += 1
+                    if len(text) > CAPTURE_LINE_BYTES_MAX:
+                        raise CaptureError(
+                            f"{self.path} line {number}: longer than {CAPTURE_LINE_BYTES_MAX} bytes; this is no capture"
+                        )
+                    yield number, text
+        except EOFError:
+            self.torn = f"{self.path} after line {number}: the compressed data ends early, as a killed writer's does"
+        except (OSError, zlib.error) as error:
+            raise CaptureError(
+                f"{self.path} after line {number}: cannot be read on: {error}; restore the file or record anew"
+            ) from None
 
 
 def _payload(data: msgspec.Raw) -> bytes:

@@ -35,7 +35,8 @@ class ReplayLevels(Struct, frozen=True):
 
 class ReplayBook(Struct, frozen=True, kw_only=True):
     """What a capture made of one symbol. `bids`, `asks`: how many levels are held, certified or not. `applied` and
-    `ignored` count messages of the depth stream; `gap_lines` are the lines (from 1) that showed an update missing."""
+    `ignored` count messages of the depth stream; `gap_lines` are the lines (from 1) that showed an update missing.
+    `reason`: why the book is not LIVE, "" if it is."""
 
     symbol: str
     update_id: int
@@ -49,11 +50,12 @@ class ReplayBook(Struct, frozen=True, kw_only=True):
     gaps: int
     gap_lines: list[int]
     trades: int
+    reason: str
     levels: ReplayLevels | UnsetType = UNSET
 
 
 class _Symbol:
-    """One instrument's book while the capture runs. What is not applied is ignored, at the end those that still wait."""
+    """One instrument's book while the capture runs. What is never applied is ignored, such as what still waits."""
 
     def __init__(self, driver: Driver, native: str) -> None:
         self.native = native
@@ -117,6 +119,7 @@ class _Symbol:
             gaps=len(self.gap_lines),
             gap_lines=self.gap_lines,
             trades=self.trades,
+            reason="" if tracked.trust is Trust.LIVE else tracked.reason,
             levels=levels,
         )
 
