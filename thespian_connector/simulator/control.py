@@ -101,6 +101,7 @@ class Control:
         journaled = front.default_stream if stream is None else front.truth_stream(stream, native)
         asked = request.query.get("update_id")
         if asked is None:
+            venue.look(native, journaled)
             update_id, sides = _book_now(market, journaled, named=stream is not None)
         elif asked.isdecimal():
             update_id, sides = int(asked), _book_then(market, journaled, int(asked))

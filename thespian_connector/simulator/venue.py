@@ -89,6 +89,9 @@ class Venue:
         self.settings = dict(settings or {})
         self.requests: deque[dict[str, Any]] = deque(maxlen=REQUESTS_MAX)
         self.orders: list[dict[str, Any]] = []
+        #: Set by a front whose streams do not tick while nobody listens: brings the update ids of a symbol's stream
+        #: (native, name as journaled) up to now, before the truth of now is told.
+        self.look: Callable[[str, str], None] = lambda _native, _stream: None
         self._time_ns = time_ns
         self.monotonic_ns = monotonic_ns
 

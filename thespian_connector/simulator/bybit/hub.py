@@ -11,7 +11,7 @@ from thespian_connector.simulator.venue import Venue
 from .data import Tape
 from .feeds import BookFeed, DepthFeed, Feed, FullFeed, Listener, book_feed
 from .tape_feeds import KlineFeed, PriceLimitFeed, TickerFeed, TradeFeed
-from .topics import FULL, Topic
+from .topics import FULL, Topic, TopicError, parse
 
 #: REST orderbook serves the view, and the update ids, of this stream.
 REST_DEPTH = 1000
@@ -28,6 +28,7 @@ class Hub:
         for market in venue.markets.values():
             market.listeners.append(self._on_batch)
         venue.faults.listeners.append(self._on_fault)
+        venue.look = self._look
 
     def close(self) -> None:
         """The server ends: no timer and no listener stays behind."""
@@ -79,6 +80,16 @@ class Hub:
                 feed = _FEEDS[topic.kind](topic, self._venue, timers)
             feeds[topic.text] = feed
         return feed
+
+    def _look(self, native: str, stream: str) -> None:
+        """Bring a depth stream up to date for the judge; a name that is of none is left for the judge to refuse."""
+        try:
+            topic = parse(f"{stream}.{native}", (native,))
+        except TopicError:
+            return
+        feed = self._feed(topic) if topic.kind == "orderbook" else None
+        if isinstance(feed, DepthFeed | FullFeed):
+            feed.current()
 
     def _on_batch(self, batch: Batch) -> None:
         native = batch.spec.native
