@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
 
@@ -70,6 +72,16 @@ def test_a_killed_writer_has_lost_a_second_at_most(tmp_path: Path, name: str) ->
     assert len(list(CaptureReader(tmp_path / name))) == 4
 
 
+@pytest.fixture
+def eager_threads() -> Iterator[None]:
+    """Threads change places as often as can be, so that a missing lock shows."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("eager_threads")
 def test_threads_may_share_a_writer(tmp_path: Path) -> None:
     def write() -> None:
         for number in range(300):

@@ -144,7 +144,6 @@ class CaptureWriter:
             self.lines += 1
             if t_ns - self._flushed_ns >= _FLUSH_NS:
                 self._file.flush()
-                self._raw.flush()
                 self._flushed_ns = t_ns
 
     def close(self) -> None:
