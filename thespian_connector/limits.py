@@ -35,6 +35,8 @@ LIFETIME_SHARE = (0.95, 0.99)
 JOIN_S = 1.0
 #: After the subscription: how long a book waits for its first update before its snapshot is fetched all the same.
 SNAPSHOT_QUIET_S = 1.0
+#: What one snapshot may take, waiting for the shared budget included; then it is another book's turn.
+SNAPSHOT_DEADLINE_S = 10.0
 #: Failed or too old snapshots of one book are repeated with pauses that double between these.
 SNAPSHOT_RETRY_FIRST_S = 0.3
 SNAPSHOT_RETRY_MAX_S = 20.0

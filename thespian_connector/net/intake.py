@@ -1,0 +1,354 @@
+"""From frames to books, trades and tickers, to the consumer: the way of every message, on the session's thread."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Final, Protocol
+
+from thespian_connector import limits
+from thespian_connector.books.states import Outcome
+from thespian_connector.books.tracked import TrackedBook
+from thespian_connector.drivers.base import Driver
+from thespian_connector.model import BookStatus, Channel, Level, Trust, dec
+from thespian_connector.model.wire import (
+    Ack,
+    BookDiff,
+    BookSnapshot,
+    Ignored,
+    Pong,
+    ServerShutdown,
+    TopOfBook,
+    WireEvent,
+    WireTicker,
+    WireTrades,
+)
+
+from . import records
+from .events import FeedEvent, FeedMarker
+from .lag import LagMeter
+from .records import Top
+from .slot import Slot
+
+_LOG = logging.getLogger(__name__)
+_MARKERS: Final = {Trust.LIVE: "live", Trust.STALE: "stale", Trust.SUSPECT: "gap"}
+
+#: Gets every text frame as it came: ("ws", url, frame).
+Tap = Callable[[str, str, bytes], None]
+
+
+class Control(Protocol):
+    """What messages that are not data mean to the session."""
+
+    def acked(self, ack: Ack, now_ns: int) -> None: ...
+
+    def ponged(self) -> None: ...
+
+    def give_up(self, reason: str, detail: str) -> None: ...
+
+    def lost_track(self, slot: Slot, now_ns: int) -> None: ...
+
+
+class Intake:
+    """Takes messages, keeps the books, and tells the consumer.
+
+    :ivar interrupted: set by the session (or a callback that stops it): what is left of this chunk is not for anyone.
+    """
+
+    def __init__(
+        self,
+        driver: Driver,
+        slots: Iterable[Slot],
+        control: Control,
+        on_event: Callable[[FeedEvent], None],
+        *,
+        lag_stale_s: float,
+        conflate: bool,
+        tap: Tap | None,
+        url: str,
+    ) -> None:
+        self.interrupted = False
+        #: The session was told to stop: no event comes any more.
+        self.muted = False
+        #: When data came last; acks and pongs are none.
+        self.data_ns = 0
+        self.lag = LagMeter(lag_stale_s)
+        self.lagging_since_ns = 0
+        self.messages = 0
+        #: Readers of other threads take it; held while one message changes one book.
+        self.lock = threading.Lock()
+        self._exchange = driver.exchange
+        self._decode = driver.decode
+        self._slots = {slot.native: slot for slot in slots}
+        self._control = control
+        self._on_event = on_event
+        self._conflate = conflate
+        self._tap = tap
+        self._url = url
+        self._dirty: dict[Slot, None] = {}
+        self._chunks = 0
+        self._control_messages = 0
+        self._counts: dict[str, int] = {}
+
+    # -- messages
+
+    def take(self, messages: list[bytes], now_ns: int) -> None:
+        """The hot path: decode, find the book, apply, tell."""
+        decode, slots, lock, emit, lag = self._decode, self._slots, self.lock, self._on_event, self.lag
+        tap, conflate = self._tap, self._conflate
+        self.messages += len(messages)
+        wall_ns = time.time_ns()
+        control_before = self._control_messages
+        event: WireEvent
+        for message in messages:
+            if tap is not None:
+                tap("ws", self._url, message)
+            event = decode(message)
+            if type(event) is not BookDiff:
+                self._other(event, now_ns, wall_ns)
+                if self.interrupted:
+                    return
+                continue
+            slot = slots.get(event.native)
+            if slot is None or slot.tracked is None or slot.changed is None:
+                self.count("unexpected")
+                continue
+            tracked = slot.tracked
+            slot.heard_ns = slot.proved_ns = now_ns
+            slot.sequence = event.sequence
+            with lock:
+                outcome = tracked.on_diff(event, wall_ns)
+                if now_ns - event.venue_time_ns > lag.late_after:
+                    self._late(slot, event.venue_time_ns, now_ns, wall_ns)
+            if outcome is Outcome.APPLIED and tracked.trust is slot.trust:
+                if conflate:
+                    self._dirty[slot] = None
+                else:
+                    emit(slot.changed)
+            elif outcome is not Outcome.BUFFERED:
+                self._aside(slot, tracked, outcome, now_ns)
+            if self.interrupted:
+                return
+        if self._control_messages - control_before < len(messages):
+            self.data_ns = now_ns
+        if type(event) is BookDiff:
+            self._note_lag(event.venue_time_ns, now_ns)
+
+    def _aside(self, slot: Slot, tracked: TrackedBook, outcome: Outcome, now_ns: int) -> None:
+        """An update that did not just go in: it revealed a gap, brought a book back, or was old."""
+        if outcome is Outcome.GAP:
+            _LOG.warning("%s %s: %s", self._exchange, slot.symbol, tracked.reason)
+            self._control.lost_track(slot, now_ns)
+        self.changed(slot, levels=outcome is Outcome.APPLIED)
+
+    def _other(self, event: WireEvent, now_ns: int, wall_ns: int) -> None:
+        if isinstance(event, WireTrades):
+            self._trades(event, wall_ns)
+        elif isinstance(event, TopOfBook):
+            top = event.bid, event.ask
+            self._top(event.native, top, event.sequence or event.update_id, now_ns, wall_ns)
+        elif isinstance(event, BookSnapshot):
+            self._snapshot(event, now_ns, wall_ns)
+        elif isinstance(event, WireTicker):
+            self._ticker(event, wall_ns)
+        else:
+            self._control_messages += 1
+            self._no_data(event, now_ns)
+
+    def _no_data(self, event: WireEvent, now_ns: int) -> None:
+        if isinstance(event, Ack):
+            self._control.acked(event, now_ns)
+        elif isinstance(event, Pong):
+            self._control.ponged()
+        elif isinstance(event, ServerShutdown):
+            self._control.give_up("shutdown", "the venue announced it")
+        else:
+            assert isinstance(event, Ignored), f"an unknown kind of wire record: {type(event).__name__}"
+            self.count(f"ignored_{event.reason}")
+
+    def _snapshot(self, event: BookSnapshot, now_ns: int, wall_ns: int) -> None:
+        slot = self._slots.get(event.native)
+        if slot is None or slot.tracked is None or event.stream != slot.book_topic:
+            if slot is not None and event.limit == 1:  # a stream of one level is a top of book by another name
+                top = (event.bids[0] if event.bids else None, event.asks[0] if event.asks else None)
+                self._top(event.native, top, event.sequence or event.update_id, now_ns, wall_ns)
+            else:
+                self.count("unexpected")
+            return
+        slot.heard_ns = slot.proved_ns = now_ns
+        slot.sequence = event.sequence
+        with self.lock:
+            outcome = slot.tracked.on_snapshot(event, wall_ns)
+        if outcome is Outcome.GAP:
+            self._control.lost_track(slot, now_ns)
+        self.changed(slot, levels=outcome is Outcome.APPLIED)
+
+    def _top(self, native: str, top: tuple[Top, Top], position: int, now_ns: int, wall_ns: int) -> None:
+        """A stream that repeats says where the venue is. It never changes a book: it proves one fresh, or behind."""
+        slot = self._slots.get(native)
+        if slot is None:
+            self.count("unexpected")
+            return
+        tracked = slot.tracked
+        if tracked is not None and tracked.joined:
+            if position <= slot.position or _equal(tracked.best(), top):
+                slot.proved(now_ns)
+                with self.lock:
+                    tracked.mark_verified(wall_ns)
+                self.changed(slot, levels=False)
+            else:
+                slot.seen_ahead(position, now_ns)
+        if Channel.TICKER in slot.channels and top != slot.top:
+            slot.top = top
+            if slot.ticker is not None:
+                self._tell_ticker(slot, slot.ticker, wall_ns)
+
+    def _trades(self, event: WireTrades, wall_ns: int) -> None:
+        for wire in event.trades:
+            slot = self._slots.get(wire.native)
+            if slot is None or Channel.TRADE not in slot.channels:
+                self.count("unexpected")
+                continue
+            if not slot.is_new_trade(wire.trade_id):
+                self.count("trades_repeated")
+                continue
+            try:
+                trade = records.trade(self._exchange, slot.symbol, wire, wall_ns)
+            except ValueError:
+                self.count("malformed")
+                continue
+            self._on_event(trade)
+            if self.interrupted:
+                return
+
+    def _ticker(self, event: WireTicker, wall_ns: int) -> None:
+        slot = self._slots.get(event.native)
+        if slot is None or Channel.TICKER not in slot.channels:
+            self.count("unexpected")
+            return
+        self._tell_ticker(slot, event, wall_ns)
+
+    def _tell_ticker(self, slot: Slot, wire: WireTicker, wall_ns: int) -> None:
+        try:
+            ticker = records.ticker(self._exchange, slot.symbol, wire, slot.top, wall_ns)
+        except ValueError:
+            self.count("malformed")
+            return
+        slot.ticker = wire
+        self._on_event(ticker)
+
+    # -- lag
+
+    def _late(self, slot: Slot, venue_time_ns: int, now_ns: int, wall_ns: int) -> None:
+        """Lock held. An update so late that what it says is history: no book of this connection is fresh."""
+        if not venue_time_ns or slot.tracked is None:
+            return
+        self.count("late")
+        late_ns = now_ns - venue_time_ns - self.lag.base_ns
+        reason = f"updates come {late_ns / 1e9:.1f} s late"
+        if not self.lagging_since_ns:
+            self.lagging_since_ns = now_ns
+            for other in self._slots.values():
+                if other.tracked is not None:
+                    other.tracked.mark_stale(wall_ns, reason)
+        slot.tracked.mark_stale(wall_ns, reason)
+
+    def _note_lag(self, venue_time_ns: int, now_ns: int) -> None:
+        if not venue_time_ns:
+            return
+        if now_ns - venue_time_ns <= self.lag.late_after:
+            self.lag.note(venue_time_ns, now_ns)
+            if self.lagging_since_ns:
+                self.not_lagging(now_ns, rebase=False)
+        else:
+            self.lag.last_ns = now_ns - venue_time_ns - self.lag.base_ns
+            self.tell_trust()
+
+    def not_lagging(self, now_ns: int, *, rebase: bool) -> None:
+        """Updates come in time again; or, with `rebase`, the venue showed that they always did and a clock jumped."""
+        if rebase:
+            self.lag.rebase()
+        self.lagging_since_ns = 0
+        for slot in self._slots.values():
+            if slot.tracked is not None and slot.tracked.joined:
+                slot.proved(now_ns)
+                self.apply(TrackedBook.mark_verified, slot)
+                self.changed(slot, levels=False)
+
+    # -- telling
+
+    def changed(self, slot: Slot, *, levels: bool) -> None:
+        """Tell if the book has another trust than was told last, or (`levels`) other levels."""
+        tracked = slot.tracked
+        if tracked is None or slot.changed is None or self.muted:
+            return
+        if tracked.trust is slot.trust:
+            if levels:
+                self._on_event(slot.changed)
+            return
+        slot.trust = tracked.trust
+        self._dirty.pop(slot, None)
+        self._on_event(slot.changed)
+        what = _MARKERS.get(slot.trust)
+        if what is not None and not self.muted:
+            self._on_event(FeedMarker(symbol=slot.symbol, what=what, detail=tracked.reason))
+
+    def tell_trust(self) -> None:
+        for slot in self._slots.values():
+            self.changed(slot, levels=False)
+
+    def tell_reconnected(self) -> None:
+        for slot in self._slots.values():
+            if not self.muted:
+                self._on_event(FeedMarker(symbol=slot.symbol, what="reconnected"))
+
+    def tell_refused(self, slot: Slot, words: str) -> None:
+        slot.refused = words
+        self._on_event(FeedMarker(symbol=slot.symbol, what="stale", detail=f"refused: {words}"))
+
+    def chunk_done(self, drained: bool) -> None:
+        """With conflation: everything that waited was read (or enough of it), so tell what changed."""
+        self._chunks += 1
+        if self._dirty and (drained or self._chunks >= limits.CONFLATE_CHUNKS_MAX):
+            self._chunks = 0
+            dirty, self._dirty = self._dirty, {}
+            for slot in dirty:
+                if slot.changed is not None and not self.muted:
+                    self._on_event(slot.changed)
+
+    def apply(self, change: Callable[[TrackedBook, int], object], slot: Slot) -> None:
+        """Do `change` to the slot's book under the readers' lock."""
+        if slot.tracked is not None:
+            with self.lock:
+                change(slot.tracked, time.time_ns())
+
+    # -- counting
+
+    def count(self, what: str) -> None:
+        self._counts[what] = self._counts.get(what, 0) + 1
+
+    def counters(self) -> dict[str, int]:
+        counts = dict(self._counts)
+        counts["messages"] = self.messages
+        counts["lag_ms"] = self.lag.last_ns // 1_000_000
+        books = [slot.tracked.counts for slot in self._slots.values() if slot.tracked is not None]
+        for name in ("applied", "ignored", "gaps", "malformed", "crossed", "snapshots"):
+            counts[name] = counts.get(name, 0) + sum(getattr(book, name) for book in books)
+        return counts
+
+    def status(self) -> list[BookStatus]:
+        with self.lock:
+            return [slot.status() for slot in self._slots.values() if slot.tracked is not None]
+
+
+def _equal(best: tuple[Level | None, Level | None], top: tuple[Top, Top]) -> bool:
+    """Whether our best levels are what the venue calls its best; a malformed one is not."""
+    try:
+        return all(
+            (ours is None) if theirs is None else ours == (dec(theirs[0]), dec(theirs[1]))
+            for ours, theirs in zip(best, top, strict=True)
+        )
+    except ValueError:
+        return False
