@@ -55,7 +55,7 @@ class BaseActor(Actor):  # type: ignore[misc]  # Thespian has no types
 
     def handle(self, message: Message, sender: Address) -> None:
         """A message for this incarnation that the base does not answer itself."""
-        logger.warning("%s ignores a %s", self.name, message)
+        logger.warning("%s ignores a %s from %s", self.name, message, sender)
 
     def child_exited(self, address: Address) -> None:
         """Thespian says that a child ended; it may say so twice, and while the process still runs."""

@@ -127,9 +127,7 @@ class MarketData(Component):
                 }
             )
         shown = {book["symbol"] for book in books}
-        for symbol in self.shard.symbols:
-            if symbol not in shown:
-                books.append(self._absent(symbol))
+        books.extend(self._absent(symbol) for symbol in self.shard.symbols if symbol not in shown)
         counters = self.session.counters if self.session is not None else {}
         return super().status(arguments) | {
             "books": books,

@@ -82,6 +82,7 @@ class Root(Supervisor):
         self._on_announce(message)
 
     def child_ready(self, name: str, address: Address, incarnation: int) -> None:
+        logger.debug("%s is told what is known", name)
         for announced in self._known.values():
             self.send(address, _for(incarnation, announced))
 
@@ -132,7 +133,9 @@ class Root(Supervisor):
         arguments = unpack(message.body, Arguments) if message.body else {}
         operation = message.operation
         if operation == "ping":
-            self._answer(client, message, {"pid": os.getpid(), "incarnation": self.incarnation})
+            running = [one for one in self.settings.exchanges.values() if one.enabled]
+            books = sum(len(one.symbols) for one in running)
+            self._answer(client, message, {"pid": os.getpid(), "incarnation": self.incarnation, "books": books})
         elif operation == "components":
             self._answer(client, message, [entry(one) for one in self._known.values()])
         elif operation == "status":

@@ -14,7 +14,8 @@ Symbol = Annotated[str, Meta(pattern=r"^[A-Z0-9]{1,20}/[A-Z0-9]{1,20}$")]
 
 
 class SystemSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`admin_port` 0: any free one. `bind`: the one address that is listened on. `log_file` "": in the runtime directory."""
+    """`admin_port` 0: any free one. `bind`: the one address that is listened on. `log_file` "": log.jsonl in the
+    runtime directory."""
 
     name: Name = "default"
     host: Name = "local"

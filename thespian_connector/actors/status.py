@@ -1,10 +1,10 @@
-"""The `status` document: every process of the system, as the kernel and the supervisors see them, and what they report."""
+"""The `status` document: every process as the kernel and the supervisors see it, and what the components report."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,20 +34,9 @@ def document(
 ) -> dict[str, Any]:
     """INTERFACES' `status`, without `system.control` and `admin_port`, which the client has from the system's file."""
     actors = _infrastructure(context, started_ns, hosts)
-    for name, announced in sorted(known.items()):
+    for name, one in sorted(known.items()):
         threads = parts.get(name, {}).get("threads", [])
-        actors.append(
-            _row(
-                name,
-                announced.kind,
-                announced.pid,
-                announced.host,
-                announced.state,
-                announced.restarts,
-                announced.started_ns,
-                threads,
-            )
-        )
+        actors.append(_row(name, one.pid, one.host, one.started_ns, one.state, one.restarts, threads))
     result: dict[str, Any] = {"actors": actors}
     for key in ("books", "breakers", "limits"):
         result[key] = [row for name in sorted(parts) for row in parts[name].get(key, [])]
@@ -59,19 +48,31 @@ def document(
     return result
 
 
-def _row(
-    name: str, kind: str, pid: int, host: str, state: str, restarts: int, started_ns: int, threads: Any
+def _kind(name: str) -> str:
+    """``exchange/binance/market-data/0`` is a market-data, ``exchange/binance`` an exchange."""
+    parts = name.split("/")
+    return parts[2] if len(parts) > 2 else parts[0]
+
+
+def _row(  # noqa: PLR0917 - a row's columns, in order
+    name: str,
+    pid: int,
+    host: str,
+    started_ns: int,
+    state: str = "running",
+    restarts: int = 0,
+    threads: Sequence[Any] = (),
 ) -> dict[str, Any]:
     up_s = round(max(0, time.time_ns() - started_ns) / 1e9, 1) if state == "running" else 0.0
     return {
         "name": name,
-        "kind": kind.lower(),
+        "kind": _kind(name),
         "pid": pid,
         "host": host,
         "state": state,
         "restarts": restarts,
         "up_s": up_s,
-        "threads": threads,
+        "threads": list(threads),
     }
 
 
@@ -89,10 +90,7 @@ def _infrastructure(context: Context, started_ns: int, hosts: Mapping[str, HostU
             found["logger"] = pid
         elif parent == context.launcher_pid and pid != admin:
             found["simulator"] = pid
-    return [
-        _row(name, name.partition("/")[0], pid, context.host, "running", 0, process.started_ns(pid) or started_ns, [])
-        for name, pid in found.items()
-    ]
+    return [_row(name, pid, context.host, process.started_ns(pid) or started_ns) for name, pid in found.items()]
 
 
 def _once(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

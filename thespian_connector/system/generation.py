@@ -1,4 +1,4 @@
-"""One life of the actor system: Thespian's admin, Root and HostAgent, started by the launcher, ended to the last process."""
+"""One life of the actor system: Thespian's admin, Root and HostAgent, started and ended by the launcher."""
 
 from __future__ import annotations
 

@@ -1,0 +1,84 @@
+"""The runtime directory."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from thespian_connector.model.errors import ConfigError, ConnectorError, NotRunning
+from thespian_connector.system.runtime import Runtime, SystemFile
+
+
+@pytest.fixture
+def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runtime]:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/tmp/tc-unit-" + str(os.getpid()) + tmp_path.name[-8:])
+    made = Runtime("r")
+    made.create()
+    yield made
+    made.clear()
+    for entry in sorted(made.path.parent.parent.rglob("*"), reverse=True):
+        entry.rmdir() if entry.is_dir() else entry.unlink()
+    made.path.parent.parent.rmdir()
+
+
+def test_only_its_owner_may_look_into_it(runtime: Runtime) -> None:
+    runtime.make_secret()
+    assert stat.S_IMODE(runtime.path.stat().st_mode) == 0o700
+    assert stat.S_IMODE(runtime.secret_file.stat().st_mode) == 0o600
+    runtime.path.chmod(0o755)
+    runtime.create()
+    assert stat.S_IMODE(runtime.path.stat().st_mode) == 0o700, "an open one is closed again"
+
+
+def test_each_life_has_a_secret_of_its_own(runtime: Runtime) -> None:
+    first = runtime.make_secret()
+    second = runtime.make_secret()
+    assert first != second
+    assert runtime.read_secret() == second
+    assert len(second) == 32
+
+
+def test_a_path_too_long_for_sockets_is_refused_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / ("x" * 90)))
+    with pytest.raises(ConfigError, match="XDG_RUNTIME_DIR"):
+        Runtime("r").create()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_xdg_it_is_in_the_temporary_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    assert Runtime("r").path.parent.name == f"thespian-connector-{os.getuid()}"
+
+
+def test_a_system_runs_once(runtime: Runtime) -> None:
+    assert runtime.launcher_pid() is None
+    runtime.lock()
+    assert runtime.launcher_pid() == os.getpid()
+    with pytest.raises(ConnectorError, match="runs already"):
+        Runtime("r").lock()
+    runtime.clear()
+    assert runtime.launcher_pid() is None
+
+
+def test_the_system_file_survives_a_round_trip(runtime: Runtime) -> None:
+    with pytest.raises(NotRunning):
+        runtime.read_system()
+    system = SystemFile("r", 1, 2, "127.0.0.1", "127.0.0.1:3", 4, None, "local", {"admin": 5}, 6)
+    runtime.write_system(system)
+    assert runtime.read_system() == system
+
+
+def test_clear_takes_sockets_and_secret_and_leaves_the_log(runtime: Runtime) -> None:
+    runtime.make_secret()
+    runtime.log_file.write_text("{}\n")
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(str(runtime.path / "md.sock"))
+    runtime.clear()
+    assert [entry.name for entry in runtime.path.iterdir()] == ["log.jsonl"]

@@ -1,0 +1,214 @@
+"""Connector: the one object that a program needs.
+
+    from thespian_connector import Connector
+
+    with Connector.start("config/paper.toml") as c:
+        book = c.order_book("binance", "BTC/USDT", depth=5)
+        for event in c.stream("BTC/USDT", channels=("book",), exchanges=("binance",)):
+            ...
+
+Calls are thread-safe and blocking; each is answered by the process that knows, or fails with an error of
+:mod:`thespian_connector.model.errors`. Starting or attaching patches Thespian in this process (it then talks only to
+holders of the system's secret); a program that minds gets the same answers from the command line's ``--json``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from .model import Channel, Instrument, OrderBook, Ticker, Trade
+from .model.errors import UnknownChannel, UnknownExchange, UnknownSymbol, UsageError
+from .system.client import Client
+from .system.config import system_name
+from .system.runtime import Runtime
+
+if TYPE_CHECKING:
+    from .bus.events import BusEvent
+
+_START_S = 30.0
+_ASK_S = 5.0
+#: REST answers of a venue, with our retries.
+_REST_S = 15.0
+
+
+class Connector:
+    """Made by :meth:`start` or :meth:`attach`."""
+
+    def __init__(self, system: str, *, owned: bool = False) -> None:
+        self.system = system
+        self._owned = owned
+        self._client = Client(Runtime(system))
+
+    # -- life
+
+    @classmethod
+    def start(
+        cls,
+        config: str | Path | None = None,
+        *,
+        system: str | None = None,
+        overrides: Sequence[str] = (),
+        wait_live: bool = True,
+        timeout_s: float = _START_S,
+    ) -> Self:
+        """Starts a system (in processes of its own) that ends with the ``with`` block, or with this process.
+
+        :param config: a TOML file; None: both venues on the simulator.
+        :param system: its name; by default TC_SYSTEM or "default".
+        :param overrides: like the command line's ``--set``: ``"exchanges.bybit.depth=50"``.
+        :param wait_live: return when every configured book is LIVE, not only when the system answers.
+        :raises ConfigError: the config cannot be; it says file, key and fix.
+        :raises ConnectorError: not ready within `timeout_s`; nothing is left running.
+        """
+        from .system import spawn
+
+        name = system_name(system)
+        path = Path(config) if config is not None else None
+        spawn.start_detached(name, path, overrides, timeout_s=timeout_s, wait_live=wait_live, owner_pid=os.getpid())
+        return cls(name, owned=True)
+
+    @classmethod
+    def attach(cls, system: str | None = None) -> Self:
+        """A Connector to a running system.
+
+        :raises NotRunning: there is none of that name.
+        """
+        connector = cls(system_name(system))
+        connector.ping()
+        return connector
+
+    def stop(self) -> None:
+        """Ends the system, whoever started it; returns when all of it is gone.
+
+        :raises NotRunning: it has ended already.
+        """
+        from .system import spawn
+
+        self._owned = False
+        spawn.stop(self.system)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._owned:
+            self.stop()
+
+    # -- questions
+
+    def ping(self) -> dict[str, int]:
+        """Root's pid and incarnation.
+
+        :raises NotRunning: nobody answers.
+        """
+        return self._client.ask("ping", {}, dict[str, int], _ASK_S)
+
+    def status(self) -> dict[str, Any]:
+        """Every process, book, breaker and limit of the system, as ``status --json`` prints it."""
+        document = self._client.ask("status", {}, dict[str, Any], _ASK_S)
+        system = self._client.system
+        head = {
+            "name": system.name,
+            "state": "running",
+            "admin_port": system.admin_port,
+            "host": system.host,
+            "control": system.control,
+            "restarts": system.restarts,
+        }
+        return {"system": head, **document}
+
+    def order_book(self, exchange: str, symbol: str, depth: int = 0) -> OrderBook:
+        """The certified levels of the live book, `depth` a side (0: all of them), with its trust.
+
+        :raises UnknownExchange, UnknownSymbol: the system does not run or carry it.
+        :raises Refused: its process is just (re)starting.
+        """
+        if depth < 0:
+            raise UsageError(f"depth: {depth} levels cannot be shown; take 0 for all")
+        arguments = {"exchange": exchange, "symbol": symbol, "depth": depth}
+        return self._client.ask("order_book", arguments, OrderBook, _ASK_S)
+
+    def ticker(self, exchange: str, symbol: str) -> Ticker:
+        """The venue's ticker now, asked over REST."""
+        return self._client.ask("ticker", {"exchange": exchange, "symbol": symbol}, Ticker, _REST_S)
+
+    def trades(self, exchange: str, symbol: str, limit: int = 100) -> list[Trade]:
+        """The newest public trades, oldest first, asked over REST."""
+        arguments = {"exchange": exchange, "symbol": symbol, "limit": limit}
+        return self._client.ask("trades", arguments, list[Trade], _REST_S)
+
+    def instruments(self, exchange: str, symbols: Sequence[str] = ()) -> list[Instrument]:
+        """Every instrument of the venue, or those named."""
+        arguments = {"exchange": exchange, "symbols": list(symbols)}
+        return self._client.ask("instruments", arguments, list[Instrument], _REST_S)
+
+    def components(self, pattern: str = "*") -> list[dict[str, Any]]:
+        """Who runs where: names that match `pattern` (``exchange/*/market-data/*``), with their place on the bus."""
+        return self._client.ask("resolve", {"pattern": pattern}, list[dict[str, Any]], _ASK_S)
+
+    # -- streams
+
+    def stream(
+        self,
+        symbol: str,
+        channels: Sequence[str | Channel] = (Channel.BOOK,),
+        exchanges: Sequence[str] = (),
+    ) -> Iterator[BusEvent]:
+        """Events of `symbol` as they come, beginning with the last known; it ends only with the caller's ``break``.
+
+        Books may be conflated to the newest; of trades each comes, or a marker says how many were missed. A feed that
+        falls silent, is restarted, or has a gap says so with a status or marker event: see ``event.record``.
+
+        :param exchanges: none: all that carry the symbol.
+        :raises UnknownChannel, UnknownExchange, UnknownSymbol: nothing to subscribe.
+        """
+        from .system.stream import events
+
+        return events(*self._sources(symbol, channels, exchanges))
+
+    def astream(
+        self,
+        symbol: str,
+        channels: Sequence[str | Channel] = (Channel.BOOK,),
+        exchanges: Sequence[str] = (),
+    ) -> AsyncIterator[BusEvent]:
+        """:meth:`stream` for asyncio: it waits on the socket's descriptor, no thread is used."""
+        from .system.stream import async_events
+
+        return async_events(*self._sources(symbol, channels, exchanges))
+
+    def _sources(
+        self, symbol: str, channels: Sequence[str | Channel], exchanges: Sequence[str]
+    ) -> tuple[dict[str, str], list[str]]:
+        """(name -> endpoint of the shards that carry it, topics)."""
+        kinds = [_channel(channel) for channel in channels]
+        if not kinds:
+            raise UnknownChannel(f"name at least one channel of {', '.join(Channel)}")
+        shards = self.components("exchange/*/market-data/*")
+        running = {name.split("/")[1] for name in (str(shard["name"]) for shard in shards)}
+        for exchange in exchanges:
+            if exchange not in running:
+                raise UnknownExchange(f"this system does not run {exchange!r}; it runs {', '.join(sorted(running))}")
+        endpoints: dict[str, str] = {}
+        topics: list[str] = []
+        for shard in shards:
+            exchange = str(shard["name"]).split("/")[1]
+            if symbol in shard["symbols"] and (not exchanges or exchange in exchanges):
+                endpoints[str(shard["name"])] = str(shard["endpoint"])
+                topics += [f"{kind}|{exchange}|{symbol}" for kind in (*kinds, "status", "marker")]
+        if not endpoints:
+            raise UnknownSymbol(f"no exchange of this system carries {symbol!r}; see: thespian-connector status")
+        return endpoints, topics
+
+
+def _channel(value: str | Channel) -> str:
+    try:
+        return Channel.of(value, "channel").value
+    except ValueError as error:
+        raise UnknownChannel(str(error)) from None

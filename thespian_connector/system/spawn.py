@@ -1,0 +1,154 @@
+"""Starting and ending a launcher from another process: ``start --detach``, ``stop``, ``Connector.start``."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from thespian_connector.actors import process
+from thespian_connector.model.errors import ConnectorError
+
+from . import config
+from .client import Client
+from .runtime import Runtime
+
+_POLL_S = 0.02
+_STOP_S_MAX = 20.0
+_OUTPUT_BYTES_MAX = 4096
+
+
+def start_detached(
+    name: str,
+    config_file: Path | None,
+    overrides: Sequence[str],
+    *,
+    timeout_s: float,
+    wait_live: bool = False,
+    owner_pid: int | None = None,
+) -> None:
+    """A launcher of its own, ready when this returns.
+
+    :param wait_live: ready means that every configured book is LIVE, not only that Root answers.
+    :param owner_pid: the system ends with this process.
+    :raises ConfigError: nothing was started.
+    :raises ConnectorError: it is not ready within `timeout_s`, or ended, or ran already; what was started is gone.
+    """
+    settings = config.load(config_file, overrides, name)
+    runtime = Runtime(settings.system.name)
+    runtime.create()
+    if runtime.launcher_pid() is not None:
+        raise ConnectorError(f"the system {name!r} runs already; stop it first, or start another with --system NAME")
+    arguments = [sys.executable, "-m", "thespian_connector.system.launcher", "--system", name, "--quiet"]
+    if config_file is not None:
+        arguments += ["--config", str(config_file.resolve())]
+    for override in overrides:
+        arguments += ["--set", override]
+    if owner_pid is not None:
+        arguments += ["--owner", str(owner_pid)]
+    with runtime.output_file.open("wb") as output:
+        child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            arguments, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
+    try:
+        _wait_ready(runtime, child, timeout_s, wait_live)
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            child.terminate()
+        try:
+            child.wait(_STOP_S_MAX)
+        except subprocess.TimeoutExpired:
+            child.kill()  # everything below it dies with it
+            child.wait()
+            runtime.clear()
+        raise
+    child.returncode = 0  # it goes on; nobody here will wait for it
+
+
+def _wait_ready(runtime: Runtime, child: subprocess.Popen[bytes], timeout_s: float, wait_live: bool) -> None:
+    deadline = time.monotonic() + timeout_s
+    client = Client(runtime)
+    while True:
+        code = child.poll()
+        if code is not None:
+            raise _ended(runtime, code)
+        why = _not_ready(client, wait_live)
+        if not why:
+            return
+        if time.monotonic() >= deadline:
+            raise ConnectorError(
+                f"the system {runtime.name!r} was not ready within {timeout_s:g} s ({why}); it was stopped;"
+                f" {runtime.log_file} says more"
+            )
+        time.sleep(_POLL_S if why == "it does not answer yet" else _POLL_S * 5)
+
+
+def _not_ready(client: Client, wait_live: bool) -> str:
+    try:
+        if not wait_live:
+            client.ask("ping", {}, dict[str, int], timeout_s=1.0)
+            return ""
+        status = client.ask("status", {}, dict[str, list[object]], timeout_s=2.0)
+    except ConnectorError:
+        return "it does not answer yet"
+    books = [book for book in status["books"] if isinstance(book, dict)]
+    waiting = [f"{book['exchange']} {book['symbol']} {book['trust']}" for book in books if book["trust"] != "LIVE"]
+    missing = _expected_books(client) - len(books)
+    if missing > 0:
+        return f"{missing} books are not there yet"
+    return f"not LIVE: {', '.join(waiting)}" if waiting else ""
+
+
+def _expected_books(client: Client) -> int:
+    return int(client.ask("ping", {}, dict[str, int], timeout_s=1.0).get("books", 0))
+
+
+def _ended(runtime: Runtime, code: int) -> ConnectorError:
+    output = runtime.output_file.read_bytes()[-_OUTPUT_BYTES_MAX:].decode(errors="replace").strip()
+    last = output.splitlines()[-1] if output else f"{runtime.log_file} says why"
+    return ConnectorError(f"the system ended while it started (exit code {code}): {last}")
+
+
+def stop(name: str, timeout_s: float = _STOP_S_MAX) -> None:
+    """Ends the system; when it returns nothing of it is left.
+
+    :raises NotRunning: there is none.
+    :raises ConnectorError: it does not end within `timeout_s`, even though it was killed.
+    """
+    runtime = Runtime(name)
+    pid = _settled(runtime.launcher_pid)
+    if pid is None:
+        raise runtime.not_running()
+    pidfd = process.open_pidfd(pid)
+    if pidfd is not None:
+        process.kill(pidfd, signal.SIGTERM)
+        process.kill(pidfd, signal.SIGCONT)  # a stopped launcher would never hear it
+        _wait_gone(pidfd, timeout_s)
+        if not process.has_exited(pidfd):
+            process.kill(pidfd)
+        process.close_fd(pidfd)
+    deadline = time.monotonic() + 2.0
+    while runtime.launcher_pid() is not None:  # the lock is held until the last process has ended
+        if time.monotonic() > deadline:
+            raise ConnectorError(f"processes of the system {name!r} do not end; look at: ps -ef | grep {name}")
+        time.sleep(_POLL_S)
+    runtime.clear()
+
+
+def _settled(launcher_pid: Callable[[], int | None]) -> int | None:
+    """The pid is written just after the lock is taken: 0 means in a moment."""
+    for _ in range(50):
+        pid = launcher_pid()
+        if pid != 0:
+            return pid
+        time.sleep(_POLL_S)
+    return None
+
+
+def _wait_gone(pidfd: int, timeout_s: float) -> None:
+    select.select([pidfd], [], [], timeout_s)
