@@ -160,3 +160,7 @@ CLOCK_MEASURE_EVERY_S = 60.0
 MAINTENANCE_RETRY_S = 5.0
 #: Trades of one request. More is a UsageError.
 TRADES_ASKED_MAX = 1000
+#: Updates of one socket that wait for the other to catch up. At the limit the oldest go (a gap, if the other fails).
+ARBITER_DIFFS_MAX = 1_000
+#: How long they wait. Then the other socket is taken for broken.
+ARBITER_WAIT_NS = 1_000_000_000
