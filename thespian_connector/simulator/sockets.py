@@ -101,10 +101,15 @@ def malformed(message: Message, form: str) -> bytes:
     return frame(payload[: max(1, len(payload) // 2)])
 
 
+def _covers(fault: Fault, message: Message) -> bool:
+    return fault.symbol in ("", message.symbol) and fault.op in ("", message.op)
+
+
 class ServerSocket:
     """One accepted WebSocket.
 
-    :param ws: prepared, without compression and with `autoping` off (the front counts pings itself).
+    :param request: its handshake, answered without compression and with `autoping` off: frames go past aiohttp's
+        writer, and the front answers pings itself.
     :param surface: ``stream``, ``private`` or ``trade``: which faults it listens to.
     :param wants: whether the connection is about a symbol (upper case, no slash); None: about all.
     """
@@ -114,7 +119,6 @@ class ServerSocket:
         venue: Venue,
         surface: str,
         request: web.Request,
-        ws: web.WebSocketResponse,
         *,
         wants: Callable[[str], bool] | None = None,
         buffer_bytes_max: int = SEND_BUFFER_BYTES_MAX,
@@ -123,14 +127,12 @@ class ServerSocket:
         self._venue = venue
         self._surface = surface
         self._transport = request.transport
-        self._ws = ws
         self._wants = wants
         self._buffer_bytes_max = buffer_bytes_max
         self._queue: deque[tuple[float, int, bytes]] = deque()
         self._queued_bytes = 0
         self._drain: asyncio.Task[None] | None = None
-        self._muted: set[str] = set()
-        self.silent = False
+        self._silenced: list[Fault] = []
         #: Why the venue ended it; empty if it did not.
         self.ended = ""
 
@@ -140,7 +142,7 @@ class ServerSocket:
 
     def publish(self, message: Message) -> None:
         """Send a message of a stream, through whatever faults stand."""
-        if self.ended or self.silent or message.symbol in self._muted or self._transport.is_closing():
+        if self.ended or self._transport.is_closing() or any(_covers(fault, message) for fault in self._silenced):
             return
         fault = None
         if self._venue.faults.standing:
@@ -154,12 +156,9 @@ class ServerSocket:
         if fault.kind == "ws_drop":
             self.abort("ws_drop")
         elif fault.kind == "ws_silent":
-            # Counted: this connection falls silent for good. In a window: silent as long as the window lasts.
+            # Counted: what the fault is about falls silent on this connection for good. In a window: for its time.
             if fault.until_ns is None:
-                if fault.symbol or fault.op:
-                    self._muted.add(message.symbol)
-                else:
-                    self.silent = True
+                self._silenced.append(fault)
         elif fault.kind == "ws_duplicate":
             self._write(message.wire)
             self._write(message.wire)
@@ -170,7 +169,9 @@ class ServerSocket:
 
     def send(self, payload: bytes, opcode: int = TEXT) -> None:
         """Send what is no stream's message: a reply, a ping, a pong. Nothing goes out of a silent connection."""
-        if self.ended or self.silent or self._transport.is_closing():
+        if self.ended or self._transport.is_closing():
+            return
+        if any(not fault.symbol and not fault.op for fault in self._silenced):
             return
         if self._venue.faults.standing:
             fault = self._venue.faults.matching(self._venue.name, self._surface, kinds=("ws_silent",))

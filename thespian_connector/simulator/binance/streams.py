@@ -126,7 +126,6 @@ class StreamServer:
             self._venue,
             "stream",
             request,
-            ws,
             wants=listener.about,
             buffer_bytes_max=int(self._venue.setting("send_buffer_bytes_max")),
         )
@@ -151,12 +150,10 @@ class StreamServer:
             int(self._venue.setting("ws_streams_max")),
         )
         for name in names:
-            # One wrong name in the URL does not take the others away; it is told, where Binance says nothing.
-            try:
+            # A wrong name in the URL takes no other away, and Binance says nothing of it: ccxt.pro opens /ws/0, /ws/1
+            # and so on, as names of its connections, and takes any word about that for an error of its own request.
+            with contextlib.suppress(RequestError):
                 requests.subscribe([name])
-            except RequestError as error:
-                document = {"error": {"code": error.code, "msg": str(error)}, "id": None}
-                connection.socket.send(msgspec.json.encode(document))
         async for message in ws:
             if self._floods(connection):
                 self._limits.flooded(connection.address)

@@ -25,14 +25,11 @@ _DELTAS = ("ws_gap", "ws_snapshot")
 class PublicSocket(ServerSocket):
     """The server's side of it. A fault's `op` is a topic's kind or its stream: ``orderbook`` or ``orderbook.50``."""
 
-    def __init__(
-        self, venue: Venue, request: web.Request, ws: web.WebSocketResponse, subscriptions: Subscriptions
-    ) -> None:
+    def __init__(self, venue: Venue, request: web.Request, subscriptions: Subscriptions) -> None:
         super().__init__(
             venue,
             "stream",
             request,
-            ws,
             wants=lambda symbol: any(topic.symbol == symbol for topic in subscriptions.topics.values()),
             buffer_bytes_max=int(venue.setting("send_buffer_bytes_max")),
         )
@@ -106,7 +103,7 @@ class PublicStream:
             self._venue.markets,
             duplicate_error=bool(self._venue.setting("duplicate_error")),
         )
-        socket = PublicSocket(self._venue, request, ws, subscriptions)
+        socket = PublicSocket(self._venue, request, subscriptions)
         self.sockets.add(socket)
         try:
             await self._read(ws, socket, subscriptions)
