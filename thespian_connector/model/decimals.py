@@ -8,8 +8,6 @@ an order.
 from __future__ import annotations
 
 from decimal import (
-    ROUND_CEILING,
-    ROUND_FLOOR,
     ROUND_HALF_EVEN,
     Context,
     Decimal,
@@ -87,28 +85,59 @@ def text(number: Decimal) -> str:
     return "0" if plain in ("-0", "") else plain
 
 
-def _quantize(value: Decimal, step: Decimal, rounding: str) -> Decimal:
+def _ratio(value: Decimal, step: Decimal) -> tuple[int, int]:
+    """`value` / `step` as integers: exact where a division in 34 digits would round across the next multiple."""
     if step <= 0:
         raise ValueError(f"step: must be positive, not {text(step)}")
-    steps = CONTEXT.divide(value, step).to_integral_value(rounding=rounding, context=CONTEXT)
-    return canonical(CONTEXT.multiply(steps, step))
+    numerator, denominator = canonical(value).as_integer_ratio()
+    step_numerator, step_denominator = canonical(step, "step").as_integer_ratio()
+    return numerator * step_denominator, denominator * step_numerator
+
+
+def _times(count: int, step: Decimal) -> Decimal:
+    """`count` * `step`, exactly.
+
+    :raises ValueError: that has more than 34 significant digits.
+    """
+    _, digits, exponent = step.as_tuple()
+    return canonical(Decimal(f"{count * int(''.join(map(str, digits)))}E{exponent}"))
 
 
 def quantize_down(value: Decimal, step: Decimal) -> Decimal:
-    """The largest multiple of `step` that is not above `value`: a quantity that we surely have, a bid not too high."""
-    return _quantize(value, step, ROUND_FLOOR)
+    """The largest multiple of `step` that is not above `value`: a quantity that we surely have, a bid not too high.
+
+    :raises ValueError: a step that is not positive.
+    """
+    numerator, denominator = _ratio(value, step)
+    return _times(numerator // denominator, step)
 
 
 def quantize_up(value: Decimal, step: Decimal) -> Decimal:
-    """The smallest multiple of `step` that is not below `value`."""
-    return _quantize(value, step, ROUND_CEILING)
+    """The smallest multiple of `step` that is not below `value`.
+
+    :raises ValueError: a step that is not positive.
+    """
+    numerator, denominator = _ratio(value, step)
+    return _times(-(-numerator // denominator), step)
 
 
 def quantize_half_even(value: Decimal, step: Decimal) -> Decimal:
-    """The multiple of `step` nearest to `value`; ties to the even one."""
-    return _quantize(value, step, ROUND_HALF_EVEN)
+    """The multiple of `step` nearest to `value`; ties to the even one.
+
+    :raises ValueError: a step that is not positive.
+    """
+    numerator, denominator = _ratio(value, step)
+    count, rest = divmod(numerator, denominator)
+    nearer_up = 2 * rest > denominator or (2 * rest == denominator and count % 2 == 1)
+    return _times(count + nearer_up, step)
 
 
 def is_multiple(value: Decimal, step: Decimal) -> bool:
-    """Whether `value` is on the grid of `step`. A zero step means that the venue does not check (Binance filters)."""
-    return not step or not CONTEXT.remainder(value, step)
+    """Whether `value` is on the grid of `step`. A zero step means that the venue does not check (Binance filters).
+
+    :raises ValueError: a negative step.
+    """
+    if not step:
+        return True
+    numerator, denominator = _ratio(value, step)
+    return numerator % denominator == 0
