@@ -36,6 +36,13 @@ class _Checkpoint(NamedTuple):
     asks: dict[int, int]
 
 
+class _Ids(NamedTuple):
+    """The update ids of one stream: to look one up, and in their order. The order is never empty."""
+
+    batches: dict[int, int]
+    order: deque[tuple[int, int]]
+
+
 class History:
     """The journal of one book, and which batch each update id of each stream stood for."""
 
@@ -46,7 +53,7 @@ class History:
         self._checkpoints: deque[_Checkpoint] = deque()
         self._since_checkpoint = 0
         self._newest = 0
-        self._ids: dict[str, dict[int, int]] = {}
+        self._ids: dict[str, _Ids] = {}
 
     @property
     def newest(self) -> int:
@@ -105,26 +112,32 @@ class History:
 
     def note(self, stream: str, update_id: int, batch_id: int) -> None:
         """Remember that `update_id` of `stream` (the venue's own numbering) is the book after `batch_id`."""
-        ids = self._ids.setdefault(stream, {})
-        ids[update_id] = batch_id
+        ids = self._ids.get(stream)
+        if ids is None:
+            ids = self._ids[stream] = _Ids({}, deque())
+        ids.batches[update_id] = batch_id
+        ids.order.append((update_id, batch_id))
         oldest = self.oldest
-        # Two are looked at for each one added, so the index shrinks to its bound without ever stalling.
-        for known in [key for key, _ in zip(ids, range(2), strict=False)]:
-            if ids[known] < oldest:
-                del ids[known]
+        while ids.order[0][1] < oldest:
+            forgotten, batch = ids.order.popleft()
+            # A numbering that began anew may have noted the id again meanwhile.
+            if ids.batches.get(forgotten) == batch:
+                del ids.batches[forgotten]
 
     def find(self, stream: str, update_id: int) -> int | None:
         """The batch that an update id of a stream stood for; None if there was none, or it is forgotten."""
-        return self._ids.get(stream, {}).get(update_id)
+        ids = self._ids.get(stream)
+        return ids.batches.get(update_id) if ids else None
 
     def last_id(self, stream: str) -> int | None:
         """The newest update id noted for a stream."""
         ids = self._ids.get(stream)
-        return next(reversed(ids)) if ids else None
+        return ids.order[-1][0] if ids else None
 
     def oldest_id(self, stream: str) -> int | None:
         """The oldest update id of a stream that is still known."""
-        return next(iter(self._ids.get(stream, {})), None)
+        ids = self._ids.get(stream)
+        return ids.order[0][0] if ids else None
 
     def batch_at(self, time_ns: int) -> int:
         """The last batch not after a time; the oldest known if the time is further back than that."""
@@ -135,7 +148,8 @@ class History:
 
     def id_at(self, stream: str, batch_id: int) -> int | None:
         """The update id of a stream that stood for a batch, or for the last one before it that has one."""
-        for update_id, noted in reversed(self._ids.get(stream, {}).items()):
+        ids = self._ids.get(stream)
+        for update_id, noted in reversed(ids.order if ids else ()):
             if noted <= batch_id:
                 return update_id
         return None
