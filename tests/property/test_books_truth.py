@@ -9,9 +9,10 @@ from support.book_truth import Truth, disturbed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from thespian_connector.books import RangeSequencer, StepSequencer, TrackedBook, Verdict, Wants
+from thespian_connector.books import Arbiter, RangeSequencer, StepSequencer, TrackedBook, Verdict, Wants
 from thespian_connector.books.states import Outcome
 from thespian_connector.model import Trust
+from thespian_connector.model.wire import BookSnapshot
 
 SEEDS = st.integers(0, 2**32)
 LIMITS = st.integers(2, 12)
@@ -140,3 +141,78 @@ def test_the_truth_catches_a_sequencer_that_never_reports_a_gap(
     with pytest.raises(AssertionError):
         for seed in range(50):
             run(seed, 8, 0.1)
+
+
+def run_two_sockets(seed: int, kind: str, rates: tuple[float, float], steps: int = 80) -> TrackedBook:
+    """Two sockets of one book, each late in its own way, each losing messages at its own rate."""
+    rng = random.Random(seed)
+    truth = Truth(rng)
+    by_rest, depth = kind == "range", 0 if kind == "range" else 8
+    book = TrackedBook("x", "A/B", "s", sequencing=kind, snapshot_by_rest=by_rest, depth=depth)
+    arbiter = Arbiter(book, snapshot_by_rest=by_rest)
+    limit = depth or 50
+    queues: dict[int, list[object]] = {}
+    shown = 0
+
+    def subscribe(socket: int) -> None:
+        arbiter.open(socket, 0)
+        queues[socket] = [] if by_rest else [truth.snapshot(truth.id, limit)]
+
+    def deliver(socket: int, now: int, rate: float) -> None:
+        nonlocal shown
+        message = queues[socket].pop(0)
+        if isinstance(message, BookSnapshot):
+            arbiter.on_snapshot(message, now, socket=socket)
+        elif rng.random() >= rate:
+            arbiter.on_diff(socket, message, now)
+            if rng.random() < 0.1:
+                arbiter.on_diff(socket, message, now)
+        check(book, truth, depth)
+        if book.trust is Trust.LIVE:
+            assert book.update_id >= shown, "a book went back"
+            shown = book.update_id
+        if book.wants in (Wants.SNAPSHOT, Wants.REFILL):
+            arbiter.on_snapshot(truth.snapshot(truth.id, limit), now)
+            check(book, truth, depth)
+        elif book.wants is Wants.RESUBSCRIBE:
+            subscribe(socket)
+
+    for socket in (0, 1):
+        subscribe(socket)
+    for now in range(steps):
+        first = truth.id + 1
+        truth.step(rng.randint(1, 3) if by_rest else 1)
+        message = truth.diff(first, truth.id, depth)
+        for queue in queues.values():
+            queue.append(message)
+        for _ in range(rng.randint(0, 4)):
+            socket = rng.choice((0, 1))
+            if queues[socket]:
+                deliver(socket, now, rates[socket])
+    for socket in (0, 1, 0, 1):
+        while queues[socket]:
+            deliver(socket, steps, 0.0)
+    assert book.trust is Trust.LIVE, (book.reason, book.wants)
+    assert book.update_id == truth.id
+    return book
+
+
+KINDS = st.sampled_from(["range", "step"])
+
+
+@settings(max_examples=100, deadline=None)
+@given(SEEDS, KINDS, st.tuples(RATES, RATES))
+def test_a_book_of_two_lossy_sockets_that_says_live_is_the_truth(
+    seed: int, kind: str, rates: tuple[float, float]
+) -> None:
+    run_two_sockets(seed, kind, rates)
+
+
+@settings(max_examples=100, deadline=None)
+@given(SEEDS, KINDS, RATES, st.booleans())
+def test_what_one_socket_loses_is_no_gap_while_the_other_is_whole(
+    seed: int, kind: str, rate: float, first: bool
+) -> None:
+    book = run_two_sockets(seed, kind, (rate, 0.0) if first else (0.0, rate))
+    assert book.counts.gaps == 0
+    assert book.span == 1 + book.counts.exhausted
