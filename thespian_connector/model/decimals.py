@@ -106,7 +106,7 @@ def _times(count: int, step: Decimal) -> Decimal:
 def quantize_down(value: Decimal, step: Decimal) -> Decimal:
     """The largest multiple of `step` that is not above `value`: a quantity that we surely have, a bid not too high.
 
-    :raises ValueError: a step that is not positive.
+    :raises ValueError: a step that is not positive, a result of more than 34 significant digits.
     """
     numerator, denominator = _ratio(value, step)
     return _times(numerator // denominator, step)
@@ -115,7 +115,7 @@ def quantize_down(value: Decimal, step: Decimal) -> Decimal:
 def quantize_up(value: Decimal, step: Decimal) -> Decimal:
     """The smallest multiple of `step` that is not below `value`.
 
-    :raises ValueError: a step that is not positive.
+    :raises ValueError: a step that is not positive, a result of more than 34 significant digits.
     """
     numerator, denominator = _ratio(value, step)
     return _times(-(-numerator // denominator), step)
@@ -124,7 +124,7 @@ def quantize_up(value: Decimal, step: Decimal) -> Decimal:
 def quantize_half_even(value: Decimal, step: Decimal) -> Decimal:
     """The multiple of `step` nearest to `value`; ties to the even one.
 
-    :raises ValueError: a step that is not positive.
+    :raises ValueError: a step that is not positive, a result of more than 34 significant digits.
     """
     numerator, denominator = _ratio(value, step)
     count, rest = divmod(numerator, denominator)
