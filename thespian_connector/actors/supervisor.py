@@ -185,7 +185,8 @@ class Supervisor(BaseActor):
 
     def _gone(self, name: str, child: Process) -> None:
         in_order = child.ended_in_order
-        logger.warning("%s (pid %d) is gone%s", name, child.pid, ", in order" if in_order else "")
+        level = logging.INFO if in_order else logging.ERROR
+        logger.log(level, "%s (pid %d) is gone%s", name, child.pid, ", in order" if in_order else "")
         actions = self.supervision.on_gone(name, in_order, time.monotonic())
         self._announce(name)
         self._do(actions)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import sys
 from typing import TYPE_CHECKING, Any
 
 from ._output import print_document
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from thespian_connector.model import OrderBook
 
 _DEPTH = 10
+_PIPE_COLUMNS = 140
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -60,12 +62,10 @@ def _print_book(book: OrderBook) -> None:
         left = (text(bid.quantity), text(bid.price)) if bid else ("", "")
         right = (text(ask.price), text(ask.quantity)) if ask else ("", "")
         table.add_row(*left, *right)
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS).print(table)
 
 
 def run_watch(args: argparse.Namespace) -> int:
-    import sys
-
     from thespian_connector.connector import Connector
 
     connector = Connector.attach(args.system)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
 from ._output import print_document, say
 
 _DEFAULT_TIMEOUT_S = 30.0
+#: A pipe has no width; this holds every row whole.
+_PIPE_COLUMNS = 140
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -92,7 +95,7 @@ def run_status(args: argparse.Namespace) -> int:
 def _print_tables(document: dict[str, Any]) -> None:
     from rich.console import Console
 
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS)
     system = document["system"]
     control = f", simulator control {system['control']}" if system["control"] else ""
     console.print(f"[bold]{system['name']}[/] {system['state']}, admin port {system['admin_port']}{control}")

@@ -51,11 +51,11 @@ class Simulator:
         for name, port in ports.items():
             arguments += [f"--{name}-port", str(port)]
         launcher_pid = os.getpid()
-        child = subprocess.Popen(  # noqa: S603 - our own module; the launcher has one thread
+        child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             [sys.executable, "-m", "thespian_connector.simulator", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            preexec_fn=lambda: process.die_with_parent(launcher_pid),
+            preexec_fn=lambda: process.die_with_parent(launcher_pid),  # noqa: PLW1509 - the launcher has one thread
         )
         self.pid = child.pid
         self.pidfd = process.open_pidfd(child.pid)

@@ -1,0 +1,282 @@
+"""A real supervisor over real processes: what is killed, frozen or crashed comes back, alone and once."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.waiting import wait_until
+
+from thespian_connector.actors import process
+from thespian_connector.actors.status import listening
+from thespian_connector.system.hardening import SignedPickle
+
+TESTS = Path(__file__).parents[1]
+
+
+class Toys:
+    """The toy system as a subprocess; everything below it dies with it."""
+
+    def __init__(self, directory: Path, strategy: str = "one_for_one") -> None:
+        self.directory = directory
+        self.secret = secrets.token_bytes(32)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "support.toys", str(directory), strategy, self.secret.hex()],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=TESTS,
+        )
+        self.facts = self._read()
+
+    def _read(self) -> Any:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, "the toy system has ended"
+        return json.loads(line)
+
+    def order(self, text: str) -> Any:
+        assert self.process.stdin is not None
+        self.process.stdin.write(text + "\n")
+        self.process.stdin.flush()
+        return self._read()
+
+    def table(self) -> dict[str, dict[str, Any]]:
+        return self.order("table") or {}
+
+    def running(self) -> dict[str, dict[str, Any]]:
+        """The table once all three run."""
+
+        def all_run() -> dict[str, dict[str, Any]]:
+            table = self.table()
+            up = len(table) == 3 and all(row["state"] == "running" for row in table.values())
+            return table if up else {}
+
+        return wait_until(all_run, 15, "all children run")
+
+    def replaced(self, name: str, old: dict[str, Any], timeout_s: float = 15) -> float:
+        """Seconds until another life of `name` runs."""
+        begun = time.monotonic()
+
+        def other_runs() -> bool:
+            row = self.table()[name]
+            return row["state"] == "running" and row["pid"] != old["pid"]
+
+        wait_until(other_runs, timeout_s, f"{name} is replaced")
+        return time.monotonic() - begun
+
+    def end(self) -> list[int]:
+        below = process.descendants(self.process.pid)
+        self.process.kill()
+        self.process.wait(10)
+        for stream in (self.process.stdin, self.process.stdout):
+            assert stream is not None
+            stream.close()
+        return below
+
+
+def alive(pid: int) -> bool:
+    return os.path.exists(f"/proc/{pid}") and not process.is_zombie(pid)
+
+
+@pytest.fixture
+def toys(tmp_path: Path) -> Iterator[Callable[..., Toys]]:
+    made: list[Toys] = []
+
+    def make(strategy: str = "one_for_one") -> Toys:
+        made.append(Toys(tmp_path, strategy))
+        return made[-1]
+
+    yield make
+    for one in made:
+        below = one.end()
+        wait_until(lambda below=below: not any(alive(pid) for pid in below), 5, "nothing of the toy system is left")
+
+
+@pytest.mark.parametrize("how", ["raise", "thread", "segv", "kill", "term"])
+def test_a_child_that_ends_is_replaced_alone(toys: Callable[..., Toys], how: str) -> None:
+    system = toys()
+    before = system.running()
+    if how in ("kill", "term"):
+        os.kill(before["a"]["pid"], signal.SIGKILL if how == "kill" else signal.SIGTERM)
+    else:
+        system.order(f"a {how}")
+    took = system.replaced("a", before["a"])
+    after = system.running()
+    assert after["a"]["incarnation"] > before["a"]["incarnation"]
+    assert after["a"]["restarts"] == 1
+    assert [after[name]["pid"] for name in "bc"] == [before[name]["pid"] for name in "bc"]
+    if how == "raise":
+        assert (system.directory / "a").read_text() == "raise\n", "the handler ran once"
+    print(f"{how}: replaced after {took:.2f} s")
+
+
+@pytest.mark.parametrize("how", ["stop", "hang", "stall"])
+def test_a_child_that_hangs_is_killed_and_replaced(toys: Callable[..., Toys], how: str) -> None:
+    """Frozen by SIGSTOP, in an endless handler, with a thread that stands still."""
+    system = toys()
+    before = system.running()
+    if how == "stop":
+        os.kill(before["b"]["pid"], signal.SIGSTOP)
+    else:
+        system.order(f"b {how}")
+    took = system.replaced("b", before["b"])
+    assert not alive(before["b"]["pid"])
+    print(f"{how}: replaced after {took:.2f} s")
+
+
+def test_a_start_that_hangs_is_found(toys: Callable[..., Toys], tmp_path: Path) -> None:
+    (tmp_path / "c.hang-start").touch()
+    system = toys()
+    assert system.running()["c"]["restarts"] == 1
+
+
+def test_a_frozen_supervisor_blames_nobody_when_it_thaws(toys: Callable[..., Toys]) -> None:
+    system = toys()
+    before = system.running()
+    os.kill(system.facts["supervisor"], signal.SIGSTOP)
+    time.sleep(3)  # longer than the time to answer a probe: the point of the test
+    os.kill(system.facts["supervisor"], signal.SIGCONT)
+    time.sleep(1)
+    after = system.running()
+    assert {name: row["pid"] for name, row in after.items()} == {name: row["pid"] for name, row in before.items()}
+
+
+def test_one_for_all_replaces_all(toys: Callable[..., Toys]) -> None:
+    system = toys("one_for_all")
+    before = system.running()
+    os.kill(before["b"]["pid"], signal.SIGKILL)
+    system.replaced("b", before["b"])
+    after = system.running()
+    assert all(after[name]["pid"] != before[name]["pid"] for name in "abc")
+
+
+def test_a_message_for_another_life_is_dropped(toys: Callable[..., Toys]) -> None:
+    system = toys()
+    system.running()
+    system.order("a stale")
+    system.order("a ok")
+    wait_until(lambda: (system.directory / "a").exists(), 5, "a hears what is for it")
+    assert (system.directory / "a").read_text() == "ok\n"
+
+
+def test_past_the_intensity_the_supervisor_ends_and_takes_its_children_along(toys: Callable[..., Toys]) -> None:
+    system = toys()
+    supervisor = system.facts["supervisor"]
+    known: set[int] = set()
+
+    def kill_a() -> bool:
+        if not alive(supervisor):
+            return True
+        for pid in process.descendants(supervisor):
+            known.add(pid)
+        children = sorted(process.descendants(supervisor))
+        if children:
+            os.kill(children[-1], signal.SIGKILL)
+        return False
+
+    wait_until(kill_a, 20, "the supervisor gives up", every_s=0.1)
+    wait_until(lambda: not any(alive(pid) for pid in known), 3, "its children are gone with it")
+
+
+def test_ticks_survive_a_flood(toys: Callable[..., Toys]) -> None:
+    """Thespian's own wakeups are lost while an actor sends more than it can; the timerfd is not."""
+    system = toys()
+    system.running()
+    system.order("a flood")
+
+    def ticks() -> int:
+        system.order("a ok")
+        return int((system.directory / "a.ticks").read_text())
+
+    wait_until((system.directory / "a.ticks").exists, 5, "the flood was heard")
+    first = ticks()
+    wait_until(lambda: ticks() >= first + 5, 5, "it ticks on")
+
+
+def exchange_bytes(port: int, data: bytes) -> bytes:
+    """What the port answers to `data` until it closes or a second has passed."""
+    answer = b""
+    with socket.create_connection(("127.0.0.1", port), 5) as connection:
+        connection.settimeout(1.0)
+        try:
+            connection.sendall(data)
+            while chunk := connection.recv(4096):
+                answer += chunk
+        except (TimeoutError, ConnectionError):
+            pass
+    return answer
+
+
+class Exploit:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (os.mkdir, (str(self._path),))
+
+
+def test_a_stranger_runs_nothing_and_stops_nothing(toys: Callable[..., Toys], tmp_path: Path) -> None:
+    system = toys()
+    before = system.running()
+    everyone = {pid: title(pid) for pid in (system.process.pid, *process.descendants(system.process.pid)) if alive(pid)}
+    addresses = listening(list(everyone))
+    assert len(addresses) >= 7, "admin, logger, launcher, supervisor and three children listen"
+    assert all(address.startswith("127.0.0.1:") for address in addresses), addresses
+
+    def framed(body: bytes) -> bytes:
+        return b"%d>" % len(body) + body
+
+    payload = Exploit(tmp_path / "ran")
+    attacks = [
+        framed(pickle.dumps(payload)),
+        framed(bytes(32) + pickle.dumps(payload)),
+        framed(SignedPickle(b"wrong").dumps(payload)),
+        b"-5>x",
+        b"1000000000000>" + b"x" * 100_000,
+        b"\x00" * 100,
+    ]
+    for address in addresses:
+        port = int(address.rpartition(":")[2])
+        for attack in attacks:
+            exchange_bytes(port, attack)
+    assert not (tmp_path / "ran").exists()
+    assert [name for pid, name in everyone.items() if not alive(pid)] == []
+    assert system.running() == before
+
+    signed = framed(SignedPickle(system.secret).dumps(payload))
+    exchange_bytes(system.facts["admin_port"], signed)
+    wait_until((tmp_path / "ran").exists, 5, "the same payload, signed, runs: the attacks above could have succeeded")
+
+
+def test_the_logger_may_die(toys: Callable[..., Toys]) -> None:
+    system = toys()
+    before = system.running()
+    [logger] = [pid for pid in process.descendants(system.process.pid) if title(pid).endswith(" logger")]
+    os.kill(logger, signal.SIGKILL)
+    wait_until(
+        lambda: [
+            pid for pid in process.descendants(system.process.pid) if title(pid).endswith(" logger") and pid != logger
+        ],
+        5,
+        "another logger runs",
+    )
+    assert system.running() == before
+
+
+def title(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").decode()
+    except FileNotFoundError:
+        return ""
