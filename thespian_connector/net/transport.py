@@ -6,6 +6,7 @@ re-encoding of what was signed. Its connections are pooled and may be used from 
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 import time
@@ -29,6 +30,18 @@ from thespian_connector.model.errors import AnswerLost, ConfigError, NotSent, Se
 _TARGET = re.compile(r"/(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?]|%[0-9A-F]{2})*", re.ASCII)
 _CHUNK_BYTES = 256 * 1024
 _WHAT_TO_CHECK = "check the network, the URL in the config, and that the venue is up"
+
+
+class _NoQueries(logging.Filter):
+    """urllib3 logs whole targets, at DEBUG each one and at WARNING a malformed answer's: with the signature in it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = re.sub(r"\?[^\s\"']+", "?...", record.getMessage()), ()
+        return True
+
+
+for _name in ("urllib3.connectionpool", "urllib3.connection", "urllib3.response", "urllib3.util.retry"):
+    logging.getLogger(_name).addFilter(_NoQueries())
 
 #: Whether this thread is opening a connection: until it is open no byte of a request has left.
 _opening = threading.local()
@@ -176,6 +189,13 @@ class Transport:
                 exchange=self._exchange,
                 status=status,
             )
+        if 200 <= status < 300 and "Content-Length" not in response.headers and not _chunked(response):
+            raise AnswerLost(
+                f"{self._exchange}: the answer to {request.method} {request.path} does not say how long it is, so it"
+                " may be cut off",
+                exchange=self._exchange,
+                status=status,
+            )
         pieces: list[bytes] = []
         size = 0
         while True:
@@ -208,6 +228,10 @@ class Transport:
         return AnswerLost(
             f"{self._exchange}: no answer from {self.where} to {what} ({reason})", exchange=self._exchange
         )
+
+
+def _chunked(response: requests.Response) -> bool:
+    return "chunked" in response.headers.get("Transfer-Encoding", "").lower()
 
 
 def _reason(error: BaseException) -> str:
