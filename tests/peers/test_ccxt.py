@@ -27,8 +27,7 @@ Side = list[list[float]]
 
 @pytest.fixture(scope="module")
 def simulator() -> Iterator[Simulator]:
-    # ccxt.pro never cuts a Bybit side to the stream's depth: it relies on being told what better levels pushed out.
-    with Simulator(seed=7, rate=200, tune="bybit.tell_pushed_out=1") as running:
+    with Simulator(seed=7, rate=200) as running:
         yield running
 
 

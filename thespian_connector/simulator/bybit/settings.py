@@ -30,8 +30,8 @@ CLIENT_FRAME_BYTES_MAX = 256 * 1024
 PRICE_LIMIT_RATIO_X = "0.005"
 PRICE_LIMIT_RATIO_Y = "0.01"
 
-#: `tell_pushed_out`: 1 sends a zero quantity for a level that better levels pushed out of the top N. Bybit does not
-#: document whether it does (a capture of 2024 shows one); 0 is the harder case: a client must cut its own side to N.
+#: `tell_pushed_out`: 1 sends a zero quantity for a level that better levels pushed out of the top N, as a capture of
+#: 2024 shows; Bybit documents neither. 0 is the harder case: a client must cut its own side to N.
 #: `duplicate_error`: 1 answers a duplicate subscribe with an error, as the linear socket does; 0 not at all, as a spot
 #: socket was seen to do.
 #: `requests_max` in `requests_window_s` from one IP; past it every request of it answers 403 for `ban_s` (Bybit: at
@@ -41,7 +41,7 @@ PRICE_LIMIT_RATIO_Y = "0.01"
 #: `top_repeat_ms`: orderbook.1 is sent again with the same update id after so long without a change.
 #: `send_buffer_bytes_max`: unsent bytes of one socket. At the limit the slow reader is disconnected.
 SETTINGS: Mapping[str, int | float] = {
-    "tell_pushed_out": 0,
+    "tell_pushed_out": 1,
     "duplicate_error": 0,
     "requests_max": 600,
     "requests_window_s": 5,
