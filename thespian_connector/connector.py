@@ -78,7 +78,11 @@ class Connector:
         :raises NotRunning: there is none of that name.
         """
         connector = cls(system_name(system))
-        connector.ping()
+        try:
+            connector.ping()
+        except BaseException:
+            connector.close()
+            raise
         return connector
 
     def stop(self) -> None:
@@ -89,7 +93,12 @@ class Connector:
         from .system import spawn
 
         self._owned = False
+        self.close()
         spawn.stop(self.system)
+
+    def close(self) -> None:
+        """Lets go of the system, which goes on running. The ``with`` block does it, too."""
+        self._client.close()
 
     def __enter__(self) -> Self:
         return self
@@ -99,6 +108,8 @@ class Connector:
     ) -> None:
         if self._owned:
             self.stop()
+        else:
+            self.close()
 
     # -- questions
 

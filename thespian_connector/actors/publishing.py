@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from thespian_connector.bus.events import Marker
 from thespian_connector.bus.publisher import Publisher
-from thespian_connector.model import BookStatus, Ticker, Trade, Trust
+from thespian_connector.model import Ticker, Trade, Trust
 from thespian_connector.net.events import BookChanged, FeedEvent, FeedMarker
 
 from .settings import ShardStart
@@ -42,7 +43,8 @@ class FeedPublisher:
         elif isinstance(event, Ticker):
             publisher.publish("ticker", self._exchange, event.symbol, event)
         elif isinstance(event, FeedMarker):
-            pass
+            marker = Marker(what=event.what, missed=event.missed, detail=event.detail)
+            publisher.publish("marker", self._exchange, event.symbol, marker)
 
     def close(self) -> None:
         if self._publisher is not None:
@@ -55,8 +57,7 @@ class FeedPublisher:
 
     def _book(self, publisher: Publisher, event: BookChanged) -> None:
         tracked = event.tracked
-        publisher.publish("book", self._exchange, event.symbol, tracked.order_book(self._depth))
+        publisher.publish("book", self._exchange, event.symbol, tracked.image(self._depth))
         if self._trusts.get(event.symbol) is not tracked.trust:
             self._trusts[event.symbol] = tracked.trust
-            status: BookStatus = tracked.status()
-            publisher.publish("status", self._exchange, event.symbol, status)
+            publisher.publish("status", self._exchange, event.symbol, tracked.status())

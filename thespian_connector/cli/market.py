@@ -38,7 +38,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run_book(args: argparse.Namespace) -> int:
     from thespian_connector.connector import Connector
 
-    book = Connector.attach(args.system).order_book(args.exchange, args.symbol, args.depth)
+    with Connector.attach(args.system) as connector:
+        book = connector.order_book(args.exchange, args.symbol, args.depth)
     if args.json:
         print_document(book)
     else:
@@ -68,8 +69,8 @@ def _print_book(book: OrderBook) -> None:
 def run_watch(args: argparse.Namespace) -> int:
     from thespian_connector.connector import Connector
 
-    connector = Connector.attach(args.system)
-    stream = connector.stream(args.symbol, tuple(args.channel) or ("book",), tuple(args.exchange))
+    with Connector.attach(args.system) as connector:
+        stream = connector.stream(args.symbol, tuple(args.channel) or ("book",), tuple(args.exchange))
     for event in itertools.islice(stream, args.count):
         document = event_document(event)
         if args.json:

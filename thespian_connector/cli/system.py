@@ -84,7 +84,8 @@ def run_stop(args: argparse.Namespace) -> int:
 def run_status(args: argparse.Namespace) -> int:
     from thespian_connector.connector import Connector
 
-    document = Connector.attach(args.system).status()
+    with Connector.attach(args.system) as connector:
+        document = connector.status()
     if args.json:
         print_document(document)
     else:

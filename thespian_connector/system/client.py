@@ -35,6 +35,10 @@ class Client:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
+    def close(self) -> None:
+        """Closes what this process holds open towards the system; the next question opens it again."""
+        _detach(self._runtime.name)
+
     @property
     def system(self) -> SystemFile:
         """:raises NotRunning: no such system."""
@@ -96,7 +100,7 @@ class Client:
         try:
             yield context
         finally:
-            context.exit_context()
+            hardening.close_transport(context.transport)
 
 
 def _attach(system: SystemFile, runtime: Runtime) -> Any:
@@ -115,5 +119,12 @@ def _attach(system: SystemFile, runtime: Runtime) -> Any:
         previous = _attached.get("base")
         _attached.update(key=key, base=attached)
         if previous is not None:
-            previous.transport.close()
+            hardening.close_transport(previous.transport)
         return attached
+
+
+def _detach(name: str) -> None:
+    with _attach_lock:
+        if _attached and _attached["key"][1] == name:
+            hardening.close_transport(_attached["base"].transport)
+            _attached.clear()

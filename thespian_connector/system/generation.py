@@ -16,6 +16,7 @@ from thespian_connector.actors.settings import Settings
 from thespian_connector.actors.supervisor import new_incarnation
 from thespian_connector.model.errors import ConnectorError
 
+from . import hardening
 from .runtime import Runtime
 
 logger = logging.getLogger(__name__)
@@ -166,7 +167,7 @@ class Generation:
         self.watched.clear()
         system = getattr(self, "_system", None)
         if system is not None:
-            system._systemBase.transport.close()  # shutdown() would ask an admin that is gone
+            hardening.close_transport(system._systemBase.transport)  # shutdown() would ask an admin that is gone
             del self._system
 
 

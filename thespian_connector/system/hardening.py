@@ -194,6 +194,18 @@ def _wait_for_adoption(launcher_pid: int) -> None:
         time.sleep(0.001)
 
 
+def close_transport(transport: Any) -> None:
+    """Closes a transport of Thespian whole: its own `close` forgets its listener, and connections kept for later."""
+    listener = getattr(transport, "socket", None)
+    for kept in (getattr(transport, "_openSockets", {}), getattr(transport, "_incomingSockets", {})):
+        for connection in list(kept.values()):
+            connection.socket.close()
+        kept.clear()
+    transport.close()
+    if listener is not None:
+        listener.close()
+
+
 def forbid_start() -> None:
     """In a process that only attaches: an ActorSystem that finds no admin must fail, not start a daemon of its own."""
     from thespian.system import multiprocCommon

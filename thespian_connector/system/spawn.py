@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from thespian_connector.actors import process
@@ -21,6 +22,7 @@ from .runtime import Runtime
 _POLL_S = 0.02
 _STOP_S_MAX = 20.0
 _OUTPUT_BYTES_MAX = 4096
+_SILENT = "it does not answer yet"
 
 
 def start_detached(
@@ -72,20 +74,17 @@ def start_detached(
 
 def _wait_ready(runtime: Runtime, child: subprocess.Popen[bytes], timeout_s: float, wait_live: bool) -> None:
     deadline = time.monotonic() + timeout_s
-    client = Client(runtime)
-    while True:
-        code = child.poll()
-        if code is not None:
-            raise _ended(runtime, code)
-        why = _not_ready(client, wait_live)
-        if not why:
-            return
-        if time.monotonic() >= deadline:
-            raise ConnectorError(
-                f"the system {runtime.name!r} was not ready within {timeout_s:g} s ({why}); it was stopped;"
-                f" {runtime.log_file} says more"
-            )
-        time.sleep(_POLL_S if why == "it does not answer yet" else _POLL_S * 5)
+    with closing(Client(runtime)) as client:
+        while why := _not_ready(client, wait_live):
+            code = child.poll()
+            if code is not None:
+                raise _ended(runtime, code)
+            if time.monotonic() >= deadline:
+                raise ConnectorError(
+                    f"the system {runtime.name!r} was not ready within {timeout_s:g} s ({why}); it was stopped;"
+                    f" {runtime.log_file} says more"
+                )
+            time.sleep(_POLL_S if why == _SILENT else _POLL_S * 5)
 
 
 def _not_ready(client: Client, wait_live: bool) -> str:
@@ -95,7 +94,7 @@ def _not_ready(client: Client, wait_live: bool) -> str:
             return ""
         status = client.ask("status", {}, dict[str, list[object]], timeout_s=2.0)
     except ConnectorError:
-        return "it does not answer yet"
+        return _SILENT
     books = [book for book in status["books"] if isinstance(book, dict)]
     waiting = [f"{book['exchange']} {book['symbol']} {book['trust']}" for book in books if book["trust"] != "LIVE"]
     missing = _expected_books(client) - len(books)
