@@ -1,0 +1,95 @@
+"""The top of the tree: what its death does to the rest, and that nothing is ever left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+from support.system import System
+from support.waiting import wait_until
+
+#: No venue is needed here: nothing listens at these ports, and a system must run and report all the same.
+UNREACHABLE = (
+    "exchanges.binance.urls.rest=http://127.0.0.1:9",
+    "exchanges.binance.urls.stream=ws://127.0.0.1:9",
+    "exchanges.bybit.enabled=false",
+)
+
+
+@pytest.fixture
+def system() -> Iterator[System]:
+    with System(*UNREACHABLE) as one:
+        yield one
+
+
+def test_a_killed_launcher_takes_everything_along() -> None:
+    """The simulator that it started, too."""
+    with System() as system:
+        system.start()
+        names = sorted(system.pids().values())
+        assert {"launcher", "admin", "logger", "root", "registry", "hostagent/local", "simulator"} <= set(names), names
+        os.kill(system.pid("launcher"), signal.SIGKILL)
+        took = system.gone(10)
+        print(f"\nlauncher killed: nothing left after {took:.3f} s")
+        assert system.run("status").returncode == 3
+        # What the dead one could not clear does not hinder the next.
+        system.start()
+        assert system.run("stop").returncode == 0
+        assert system.sockets() == []
+
+
+@pytest.mark.parametrize("victim", ["admin", "root", "hostagent/local"])
+def test_the_launcher_starts_everything_anew(system: System, victim: str) -> None:
+    system.start()
+    before = system.pids()
+    begun = time.monotonic()
+    os.kill(system.pid(victim), signal.SIGKILL)
+    wait_until(
+        lambda: (
+            {"admin", "root", "hostagent/local", "exchange/binance/market-data/0"} <= set(system.pids().values())
+            and system.pid(victim) not in before
+            and system.run("status").returncode == 0
+        ),
+        20,
+        "the system runs again",
+    )
+    print(f"\n{victim} killed: answers again after {time.monotonic() - begun:.2f} s")
+    after = system.pids()
+    assert [name for pid, name in after.items() if pid in before] == ["launcher"]
+    assert system.json("status")["system"]["restarts"] == 1
+
+
+def test_past_the_limit_the_launcher_ends_and_says_why(system: System) -> None:
+    launcher = system.foreground("--set", "system.log_level=ERROR")
+    for _ in range(6):
+        wait_until(
+            lambda: (system.runtime / "system.json").exists() and "root" in system.pids().values(), 20, "it runs"
+        )
+        os.kill(system.pid("root"), signal.SIGKILL)
+        wait_until(lambda: not (system.runtime / "system.json").exists() or launcher.poll() is not None, 10, "noticed")
+    assert launcher.wait(20) == 1
+    assert launcher.stderr is not None
+    with launcher.stderr as stderr:
+        last = stderr.read().strip().splitlines()[-1]
+    assert "ended 6 times in 60 s" in last
+    assert "root" in last
+    assert not system.pids()
+    assert system.sockets() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_system_in_the_foreground_cleanly(system: System, number: signal.Signals) -> None:
+    launcher = system.foreground()
+    wait_until(lambda: "exchange/binance/gateway" in system.pids().values(), 20, "it runs")
+    begun = time.monotonic()
+    launcher.send_signal(number)
+    assert launcher.wait(20) == 0
+    print(f"\n{number.name}: ended after {time.monotonic() - begun:.2f} s")
+    assert launcher.stderr is not None
+    launcher.stderr.close()
+    assert not system.pids()
+    assert system.sockets() == []
+    assert not (system.runtime / "secret").exists()

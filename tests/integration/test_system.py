@@ -1,0 +1,208 @@
+"""Systems by the command line: start, stop, status, book; and starts that fail."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import stat
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.system import System
+
+UNREACHABLE = (
+    "exchanges.binance.urls.rest=http://127.0.0.1:9",
+    "exchanges.binance.urls.stream=ws://127.0.0.1:9",
+    "exchanges.bybit.enabled=false",
+)
+
+
+@pytest.fixture(scope="module")
+def paper() -> Iterator[System]:
+    """Both venues on a simulator, all LIVE."""
+    with System() as system:
+        took = system.start("--wait", "live", "--timeout", "60")
+        print(f"\nstart --wait live: {took:.2f} s")
+        yield system
+        assert system.run("stop").returncode == 0
+        assert not system.pids()
+        assert system.sockets() == []
+
+
+@pytest.fixture
+def system() -> Iterator[System]:
+    with System(*UNREACHABLE) as one:
+        yield one
+
+
+def test_status_lists_every_process(paper: System) -> None:
+    document = paper.json("status")
+    assert {"name": paper.name, "state": "running"}.items() <= document["system"].items()
+    named = {row["name"]: row["pid"] for row in document["actors"]}
+    components = [
+        f"exchange/{exchange}{part}" for exchange in ("binance", "bybit") for part in ("", "/gateway", "/market-data/0")
+    ]
+    assert set(named) == {
+        *("launcher", "admin", "logger", "simulator", "root", "hostagent/local", "registry"),
+        *components,
+    }
+    assert {pid: name for name, pid in named.items()} == paper.pids()
+    assert all(row["state"] == "running" for row in document["actors"])
+    threads = {row["name"]: [thread["name"] for thread in row["threads"]] for row in document["actors"]}
+    assert "feed" in threads["exchange/binance/market-data/0"]
+
+
+def test_status_lists_books_limits_and_listeners(paper: System) -> None:
+    document = paper.json("status")
+    books = {(book["exchange"], book["symbol"]): book["trust"] for book in document["books"]}
+    assert books == {
+        (exchange, symbol): "LIVE" for exchange in ("binance", "bybit") for symbol in ("BTC/USDT", "ETH/USDT")
+    }
+    assert {limit["exchange"] for limit in document["limits"]} == {"binance", "bybit"}
+    assert all(limit["used"] <= limit["cap"] for limit in document["limits"])
+    assert all(breaker["state"] == "closed" for breaker in document["breakers"])
+    tcp = [address for address in document["listening"] if "://" not in address]
+    assert len(tcp) >= 10
+    assert all(address.startswith("127.0.0.1:") for address in tcp), "nothing but loopback listens"
+
+
+def test_people_get_tables(paper: System) -> None:
+    shown = paper.run("status").stdout
+    assert "exchange/binance/market-data/0" in shown
+    assert "LIVE" in shown
+    assert "BTC/USDT" in paper.run("book", "BTC/USDT", "--exchange", "bybit").stdout
+
+
+def test_book_shows_as_many_levels_as_asked_for(paper: System) -> None:
+    book = paper.json("book", "BTC/USDT", "--exchange", "binance", "--depth", "3")
+    assert (len(book["bids"]), len(book["asks"]), book["trust"]) == (3, 3, "LIVE")
+    assert book["stream"] == "btcusdt@depth@100ms"
+    whole = paper.json("book", "BTC/USDT", "--exchange", "binance", "--depth", "0")
+    assert [len(whole["bids"]), len(whole["asks"])] == whole["certified"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "kind"),
+    [
+        (("book", "BTC/USDT", "--exchange", "nowhere"), 2, "UnknownExchange"),
+        (("book", "XYZ/USDT", "--exchange", "bybit"), 2, "UnknownSymbol"),
+        (("book", "BTC/USDT", "--exchange", "bybit", "--depth", "-1"), 2, "UsageError"),
+        (("start", "--detach"), 1, "ConnectorError"),
+    ],
+)
+def test_errors_say_what_and_exit_as_promised(paper: System, words: tuple[str, ...], code: int, kind: str) -> None:
+    done = paper.run(*words, "--json")
+    assert done.returncode == code
+    assert json.loads(done.stdout.splitlines()[-1])["error"]["type"] == kind
+    assert done.stderr.strip()
+
+
+def test_the_command_line_is_quick(paper: System) -> None:
+    times = []
+    for _ in range(3):
+        begun = time.monotonic()
+        paper.json("status")
+        times.append(time.monotonic() - begun)
+    print(f"\nstatus --json: {min(times):.2f} s at best")
+    assert min(times) < 3
+
+
+def test_the_log_is_json_lines_with_the_actors_name(paper: System) -> None:
+    lines = [json.loads(line) for line in (paper.runtime / "log.jsonl").read_text().splitlines()]
+    started = {line["actor"] for line in lines if "started" in line["message"]}
+    assert {"root", "exchange/binance/gateway"} <= started
+    assert all({"time", "level", "logger", "pid"} <= line.keys() for line in lines)
+
+
+def test_the_runtime_directory_is_private(paper: System) -> None:
+    assert stat.S_IMODE(paper.runtime.stat().st_mode) == 0o700
+    assert stat.S_IMODE((paper.runtime / "secret").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("words", [("status",), ("stop",), ("book", "BTC/USDT", "--exchange", "bybit")])
+def test_without_a_system_the_exit_code_is_3(system: System, words: tuple[str, ...]) -> None:
+    done = system.run(*words, "--json")
+    assert done.returncode == 3
+    assert json.loads(done.stdout.splitlines()[-1])["error"]["type"] == "NotRunning"
+    assert not system.pids(), "asking starts nothing"
+
+
+def test_an_unreachable_venue_does_not_fail_the_start(system: System) -> None:
+    took = system.start()
+    print(f"\nstart: {took:.2f} s")
+    [book, _] = system.json("status")["books"]
+    assert book["trust"] == "SYNCING"
+    refused = system.run("book", "BTC/USDT", "--exchange", "binance", "--json")
+    assert refused.returncode == 4
+    assert "127.0.0.1" in refused.stderr or "instruments" in refused.stderr
+    assert system.run("stop").returncode == 0
+    assert not system.pids()
+    assert system.sockets() == []
+
+
+def test_a_start_that_waits_in_vain_leaves_nothing(system: System) -> None:
+    done = system.run("start", "--detach", *system._overrides, "--wait", "live", "--timeout", "3")
+    assert done.returncode == 1
+    assert "SYNCING" in done.stderr
+    assert not system.pids()
+    assert system.sockets() == []
+
+
+def test_a_port_in_use_fails_the_start_and_leaves_nothing(system: System) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        begun = time.monotonic()
+        done = system.run("start", "--detach", *system._overrides, "--set", f"system.admin_port={port}")
+        assert done.returncode == 1
+        assert str(port) in done.stderr
+        assert "admin_port" in done.stderr.splitlines()[-1]
+        assert time.monotonic() - begun < 10, "Thespian by itself tries for 14 s"
+    assert not system.pids()
+
+
+def test_a_bad_config_is_a_usage_error_and_starts_nothing(system: System, tmp_path: Path) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text("[exchanges.bybit]\ndepht = 5\n")
+    for detach in ((), ("--detach",)):
+        done = system.run("start", *detach, "--config", str(path))
+        assert done.returncode == 2
+        assert "depht" in done.stderr
+    assert not system.pids()
+
+
+def test_a_broken_symbol_is_reported_not_fatal(paper: System) -> None:
+    """A symbol that the venue does not list stays SYNCING, with the reason."""
+    urls = [f"exchanges.bybit.urls.{key}={value}" for key, value in _bybit_urls(paper).items()]
+    with System("exchanges.binance.enabled=false", *urls, 'exchanges.bybit.symbols=["BTC/USDT","NO/SUCH"]') as system:
+        system.start()
+        books: dict[str, dict[str, str]] = {}
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and books.get("BTC/USDT", {}).get("trust") != "LIVE":
+            books = {book["symbol"]: book for book in system.json("status")["books"]}
+        assert books["BTC/USDT"]["trust"] == "LIVE"
+        assert "no such instrument" in books["NO/SUCH"]["reason"]
+
+
+def _bybit_urls(paper: System) -> dict[str, str]:
+    """The simulator's own address, from what its feed is connected to."""
+    control = paper.json("status")["system"]["control"]
+    pid = next(pid for pid, name in paper.pids().items() if name == "simulator")
+    words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    assert control
+    assert words
+    from thespian_connector.actors.status import listening
+
+    os.environ.get("PATH")
+    ports = sorted(listening([pid]))
+    import requests
+
+    for address in ports:
+        try:
+            if requests.get(f"http://{address}/v5/market/time", timeout=5).status_code == 200:
+                return {"rest": f"http://{address}", "ws": f"ws://{address}"}
+        except requests.RequestException:
+            continue
+    raise AssertionError("no Bybit among the simulator's ports")
