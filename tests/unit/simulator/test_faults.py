@@ -8,7 +8,27 @@ import pytest
 
 from thespian_connector.simulator.faults import KINDS, FaultError, Faults
 
-PINNED = ["ws_drop", "ws_silent", "ws_gap", "ws_duplicate", "ws_malformed", "ws_slow", "http_5xx", "http_timeout", "http_429", "http_ban", "latency", "clock_skew", "ack_lost", "visibility_delay", "user_event_drop", "user_event_duplicate", "server_shutdown", "maintenance", "key_revoked"]
+PINNED = [
+    "ws_drop",
+    "ws_silent",
+    "ws_gap",
+    "ws_duplicate",
+    "ws_malformed",
+    "ws_slow",
+    "http_5xx",
+    "http_timeout",
+    "http_429",
+    "http_ban",
+    "latency",
+    "clock_skew",
+    "ack_lost",
+    "visibility_delay",
+    "user_event_drop",
+    "user_event_duplicate",
+    "server_shutdown",
+    "maintenance",
+    "key_revoked",
+]
 
 
 class Clock:

@@ -147,11 +147,13 @@ class BookFeed:
 
     def snapshot_before(self, depth: int, delay_ms: int) -> bytes:
         """The snapshot of a cache that lags: as the book was `delay_ms` ago, or as long ago as is remembered."""
-        batch_id = self.history.batch_at(self._venue.time_ns() - delay_ms * 1_000_000)
-        sides = self.history.book_at(batch_id)
-        update_id = self.history.id_at(BOOK_IDS, batch_id)
-        if sides is None or update_id is None:
-            return self.snapshot(depth)
+        history = self.history
+        batch_id = history.batch_at(self._venue.time_ns() - delay_ms * 1_000_000)
+        update_id = history.id_at(BOOK_IDS, batch_id) or history.oldest_id(BOOK_IDS)
+        assert update_id is not None, "a book has an id from its start"
+        at = history.find(BOOK_IDS, update_id)
+        sides = None if at is None else history.book_at(at)
+        assert sides is not None, "the ids that are known are those of known books"
         spec = self.market.spec
         bids, asks = (
             self.speller.levels((int(price / spec.tick), int(size / spec.step)) for price, size in side[:depth])
