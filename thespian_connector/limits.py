@@ -41,7 +41,7 @@ SNAPSHOT_DEADLINE_S = 10.0
 SNAPSHOT_RETRY_FIRST_S = 0.3
 SNAPSHOT_RETRY_MAX_S = 20.0
 #: Snapshots that only widen what is certified come no faster than this for one book.
-REFILL_EVERY_S = 5.0
+REFILL_EVERY_S = 1.0
 #: A book without an update for this long is compared with the venue over REST (where no stream repeats).
 SILENCE_CHECK_S = 3.0
 #: The least pause between two such checks of one session, whichever books they are of: 6 a second of weight 5 leave
@@ -164,3 +164,21 @@ TRADES_ASKED_MAX = 1000
 ARBITER_DIFFS_MAX = 1_000
 #: How long they wait. Then the other socket is taken for broken.
 ARBITER_WAIT_NS = 1_000_000_000
+
+# -- the bus
+
+#: A publisher's heartbeat, and the silence after which a reader calls its topics STALE.
+BUS_BEAT_NS = 200_000_000
+BUS_SILENCE_NS = 1_000_000_000
+#: Messages queued for one reader, on each side. At the limit the newest are dropped, and the reader finds out.
+BUS_MESSAGES_QUEUED_MAX = 20_000
+#: One part of a message. A larger one is not decoded; the reader counts it.
+BUS_MESSAGE_BYTES_MAX = 16 * 1024 * 1024
+#: Messages taken in one poll of a reader. At the limit the rest wait for the next.
+BUS_MESSAGES_A_POLL_MAX = 50_000
+#: Subscriptions served in one poll of a publisher. At the limit the rest wait for the next.
+BUS_SUBSCRIPTIONS_A_POLL_MAX = 1_000
+#: A reader that is behind asks for a topic's last value at most this often.
+BUS_ASK_NS = 500_000_000
+#: Topics that a reader keeps state of. At the limit further ones are ignored and counted.
+BUS_TOPICS_MAX = 10_000

@@ -210,7 +210,9 @@ def b_live(feed: Feed, *, update_id: int = 10) -> Peer:
 # -- Bybit on the wire
 
 
-def y_book(kind: str, u: int, *, bids: Any = (), asks: Any = (), seq: int = 0, depth: int = 50, time_ms: int = 0) -> Any:
+def y_book(
+    kind: str, u: int, *, bids: Any = (), asks: Any = (), seq: int = 0, depth: int = 50, time_ms: int = 0
+) -> Any:
     data = {"s": "BTCUSDT", "b": list(bids), "a": list(asks), "u": u, "seq": seq or u * 10}
     return {"topic": f"orderbook.{depth}.BTCUSDT", "type": kind, "ts": time_ms, "data": data, "cts": time_ms}
 

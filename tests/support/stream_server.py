@@ -1,4 +1,4 @@
-"""A WebSocket server that does nothing by itself: the test says, frame by frame, what comes. And a REST that it scripts.
+"""A WebSocket server that does nothing by itself: the test says, frame by frame, what comes.
 
 ``server = StreamServer()``; a client connects to ``server.url``; ``peer = server.accept()``; ``peer.expect()`` is the
 next text that the client sent, ``peer.send(...)`` is the next that it gets. Imports nothing of the package.

@@ -118,12 +118,18 @@ class BookCare:
     def attend(self, slot: Slot, now_ns: int) -> None:
         """Look at what the book wants, now: after a gap there is no time to lose."""
         assert slot.tracked is not None, "only books are cared for"
-        wants = slot.tracked.wants
-        if wants is Wants.RESUBSCRIBE:
-            if now_ns >= slot.due_ns:
-                self._resubscribe(slot, now_ns)
-        elif slot.resubscriptions and slot.tracked.joined:
+        tracked = slot.tracked
+        if tracked.joined:
             slot.resubscriptions = 0
+        elif now_ns >= slot.due_ns and (
+            tracked.wants is Wants.RESUBSCRIBE or self._missing_stream_snapshot(slot, now_ns)
+        ):
+            self._resubscribe(slot, now_ns)
+
+    def _missing_stream_snapshot(self, slot: Slot, now_ns: int) -> bool:
+        """The venue said yes to a stream that begins with a snapshot, and did not send one."""
+        waited_ns = now_ns - slot.subscribed_ns
+        return not slot.by_rest and slot.subscribed_ns > 0 and waited_ns >= self._timing.resubscribe_s * _NS
 
     def _resubscribe(self, slot: Slot, now_ns: int) -> None:
         slot.resubscriptions += 1

@@ -124,7 +124,7 @@ class FeedSession:
         self._refused_due_ns = 0
         self._poll = select.poll()
         self._poll.register(self._mailbox.wake_fd, select.POLLIN)
-        self._stopping = False
+        self._stopping = self._closed = False
         self._thread = threading.Thread(target=self._main, name=name, daemon=True)
 
     # -- for any thread
@@ -195,6 +195,9 @@ class FeedSession:
             self._close()
 
     def _close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
         self._intake.interrupted = self._intake.muted = True
         line, self._line = self._line, None
         if line is not None:

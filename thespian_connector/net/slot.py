@@ -30,6 +30,7 @@ class Slot:
         self.symbol: Final = instrument.symbol
         self.native: Final = native
         self.channels: Final = channels
+        self.by_rest: Final = driver.snapshot_by_rest
         book_topics = driver.topics(Channel.BOOK, native, wanted.depth) if Channel.BOOK in channels else ()
         self.book_topic: Final = book_topics[0] if book_topics else ""
         #: Streams that repeat even in a quiet market and so prove freshness; none where REST must.

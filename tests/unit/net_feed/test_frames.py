@@ -6,6 +6,7 @@ import random
 
 import pytest
 from support.stream_server import CLOSE, PING, PONG, TEXT, frame
+
 from thespian_connector.net.frames import FrameError, FrameReader
 
 LIMIT = 1 << 20

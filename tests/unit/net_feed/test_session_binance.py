@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 import threading
 import time
+from itertools import pairwise
 
 import pytest
 from msgspec import structs
 from support.feeds import BINANCE, QUICK, Feed, b_ack, b_diff, b_live, b_snapshot
 from support.stream_server import CLOSE, frame
 from support.waiting import wait_until
+
 from thespian_connector.model import Channel, Trade, Trust
 from thespian_connector.model.errors import NotSent, UnknownSymbol, UsageError
 from thespian_connector.net.events import BookChanged, FeedEvent
@@ -316,6 +318,7 @@ def test_a_venue_whose_clock_was_set_back_is_not_late_for_long() -> None:
     with Feed(BINANCE, timing=structs.replace(QUICK, lag_stale_s=1)) as feed:
         peer = b_live(feed)
         peer.send(b_diff(12, 12, time_ms=now_ms))
+        feed.wait_update(12)
         peer.send(b_diff(13, 13, time_ms=now_ms - 60_000))
         feed.wait_trust(Trust.STALE)
         feed.rest.put("BTCUSDT", b_snapshot(13))  # the venue itself says: there is nothing newer
@@ -393,7 +396,7 @@ def test_attempts_back_off_and_jitter() -> None:
         for _ in range(5):
             feed.server.accept_raw()[0].close()
             times.append(time.monotonic())
-        pauses = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+        pauses = [later - earlier for earlier, later in pairwise(times)]
         assert pauses[0] >= 0.05
         assert pauses[2] >= 0.2
 

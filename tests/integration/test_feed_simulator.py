@@ -1,0 +1,84 @@
+"""A session over the bundled simulator: its book is the true one, update by update, wherever the price walks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.market import MarketFeed
+from support.simulator import Simulator
+from support.waiting import wait_until
+
+from thespian_connector.model import Channel, Ticker, Trade, Trust
+
+
+@pytest.fixture(scope="module")
+def walking() -> Iterator[Simulator]:
+    """A market in which the price passes hundreds of levels a second."""
+    with Simulator(seed=7, rate=150, walk=250) as simulator:
+        yield simulator
+
+
+@pytest.mark.parametrize(("venue", "depth"), [("binance", 0), ("bybit", 50), ("bybit", 1000)])
+def test_hundreds_of_books_are_the_true_book_while_the_price_walks(
+    walking: Simulator, venue: str, depth: int, tmp_path: Path
+) -> None:
+    with MarketFeed(walking, venue, tmp_path, depth=depth) as feed:
+        first = feed.wait_trust(Trust.LIVE)
+        books = feed.compare(120 if depth != 1000 else 60, timeout_s=40)
+        counters = feed.session.counters
+        assert counters["gaps"] == 0
+        assert not feed.markers("gap")
+        assert not feed.markers("stale")
+        assert len({book.update_id for book in books}) > 0.8 * len(books), "a refill tells of the same update again"
+        last = books[-1]
+        walked = max(first.bids[-1].price - last.bids[0].price, last.asks[0].price - first.asks[-1].price)
+        if depth != 1000:
+            assert walked > 0, "the price never left what the first snapshot showed: the test proves too little"
+        least = 50 if depth == 50 else 100
+        assert min(min(book.certified) for book in books) >= least, "certified levels ran out"
+
+
+def test_a_shallow_snapshot_is_refilled_before_the_price_walks_off_it(walking: Simulator, tmp_path: Path) -> None:
+    with MarketFeed(walking, "binance", tmp_path, depth=100) as feed:
+        feed.wait_trust(Trust.LIVE)
+        feed.compare(60, timeout_s=40)
+        assert feed.session.counters["snapshots"] > 1
+        assert feed.session.counters["gaps"] == 0
+
+
+@pytest.mark.parametrize("venue", ["binance", "bybit"])
+def test_trades_and_tickers_of_several_symbols(walking: Simulator, venue: str, tmp_path: Path) -> None:
+    symbols = ("BTC/USDT", "ETH/USDT")
+    with MarketFeed(walking, venue, tmp_path, symbols=symbols, channels=list(Channel), depth=50, every=7) as feed:
+        for symbol in symbols:
+            feed.wait_trust(Trust.LIVE, symbol)
+        wait_until(
+            lambda: {(type(e), e.symbol) for e in feed.events} >= {(t, s) for t in (Trade, Ticker) for s in symbols},
+            20,
+            "trades and tickers of both symbols",
+        )
+        feed.compare(40)
+        ids = [event.trade_id for event in feed.events if isinstance(event, Trade) and event.symbol == "BTC/USDT"]
+        assert len(ids) == len(set(ids))
+        ticker = next(event for event in reversed(feed.events) if isinstance(event, Ticker))
+        assert ticker.bid is not None
+        assert ticker.ask is not None
+
+
+@pytest.mark.parametrize("venue", ["binance", "bybit"])
+def test_a_market_that_stands_still_stays_live_and_is_verified(tmp_path: Path, venue: str) -> None:
+    with Simulator(seed=3, rate=50) as simulator, MarketFeed(simulator, venue, tmp_path, depth=50) as feed:
+        feed.wait_trust(Trust.LIVE)
+        simulator.pause()
+        before = feed.session.book("BTC/USDT")
+        wait_until(
+            lambda: feed.session.book("BTC/USDT").verified_at_ns > before.received_time_ns + 6_000_000_000,
+            20,
+            "proof of freshness long after the last update",
+        )
+        assert not feed.markers("stale")
+        simulator.resume()
+        wait_until(lambda: feed.session.book("BTC/USDT").update_id > before.update_id, 10, "updates again")
+        assert not feed.markers("stale")
