@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import pytest
-from support.book_truth import Truth, disturbed
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.book_truth import Truth, disturbed
 
 from thespian_connector.books import Arbiter, RangeSequencer, StepSequencer, TrackedBook, Verdict, Wants
 from thespian_connector.books.states import Outcome
@@ -128,7 +129,7 @@ def test_a_stream_book_that_says_live_is_the_truth(seed: int, depth: int, rate: 
 
 @pytest.mark.parametrize(("sequencer", "run"), [(RangeSequencer, run_rest_book), (StepSequencer, run_stream_book)])
 def test_the_truth_catches_a_sequencer_that_never_reports_a_gap(
-    sequencer: type, run: object, monkeypatch: pytest.MonkeyPatch
+    sequencer: type, run: Callable[[int, int, float], TrackedBook], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def blind(self: RangeSequencer, first_id: int, last_id: int) -> Verdict:
         if last_id <= self.last_id:
@@ -137,10 +138,13 @@ def test_the_truth_catches_a_sequencer_that_never_reports_a_gap(
         return Verdict.APPLY
 
     monkeypatch.setattr(sequencer, "check", blind)
-    assert callable(run)
-    with pytest.raises(AssertionError):
-        for seed in range(50):
+    caught = 0
+    for seed in range(20):
+        try:
             run(seed, 8, 0.1)
+        except AssertionError:
+            caught += 1
+    assert caught > 10
 
 
 def run_two_sockets(seed: int, kind: str, rates: tuple[float, float], steps: int = 80) -> TrackedBook:

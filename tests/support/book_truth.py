@@ -17,7 +17,9 @@ SPELLINGS = ("{:f}", "{:.8f}")
 class Truth:
     """Ids count up by one; `at[id]` is the whole (bids, asks) then."""
 
-    def __init__(self, rng: random.Random, *, first_id: int = 1000, levels: int = 12, walk: float = 0.3, spread: int = 14) -> None:
+    def __init__(
+        self, rng: random.Random, *, first_id: int = 1000, levels: int = 12, walk: float = 0.3, spread: int = 14
+    ) -> None:
         self.rng = rng
         self.walk = walk
         self.spread = spread
@@ -65,7 +67,7 @@ class Truth:
         return BookSnapshot("X", "x", update_id, _wire(bids[:limit], spell), _wire(asks[:limit], spell), limit)
 
     def diff(self, first_id: int, last_id: int, depth: int = 0) -> BookDiff:
-        """What changed from `first_id` to `last_id`, quantities as at `last_id`; of the best `depth` levels, if given."""
+        """What changed from `first_id` to `last_id`, quantities as at `last_id`; of the best `depth` only, if given."""
         sides = []
         spell = self.rng.choice(SPELLINGS)
         for side in (0, 1):
