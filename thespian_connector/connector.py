@@ -29,6 +29,8 @@ from .system.runtime import Runtime
 if TYPE_CHECKING:
     from .bus.events import BusEvent
 
+#: What may be streamed: the venues' channels, and a book's trust alone.
+_CHANNELS = (*(channel.value for channel in Channel), "status")
 _START_S = 30.0
 _ASK_S = 5.0
 #: REST answers of a venue, with our retries.
@@ -174,8 +176,9 @@ class Connector:
         """Events of `symbol` as they come, beginning with the last known; it ends only with the caller's ``break``.
 
         Books may be conflated to the newest; of trades each comes, or a marker says how many were missed. A feed that
-        falls silent, is restarted, or has a gap says so with a status or marker event: see ``event.record``.
+        falls silent, is restarted, or has a gap says so with a marker, whatever the channels.
 
+        :param channels: book, trade, ticker, or status: a book's trust without its levels.
         :param exchanges: none: all that carry the symbol.
         :raises UnknownChannel, UnknownExchange, UnknownSymbol: nothing to subscribe.
         """
@@ -200,7 +203,7 @@ class Connector:
         """(name -> endpoint of the shards that carry it, topics)."""
         kinds = [_channel(channel) for channel in channels]
         if not kinds:
-            raise UnknownChannel(f"name at least one channel of {', '.join(Channel)}")
+            raise UnknownChannel(f"name at least one channel of {', '.join(_CHANNELS)}")
         shards = self.components("exchange/*/market-data/*")
         running = {name.split("/")[1] for name in (str(shard["name"]) for shard in shards)}
         for exchange in exchanges:
@@ -212,14 +215,13 @@ class Connector:
             exchange = str(shard["name"]).split("/")[1]
             if symbol in shard["symbols"] and (not exchanges or exchange in exchanges):
                 endpoints[str(shard["name"])] = str(shard["endpoint"])
-                topics += [f"{kind}|{exchange}|{symbol}" for kind in (*kinds, "status", "marker")]
+                topics += [f"{kind}|{exchange}|{symbol}" for kind in (*kinds, "marker")]
         if not endpoints:
             raise UnknownSymbol(f"no exchange of this system carries {symbol!r}; see: thespian-connector status")
         return endpoints, topics
 
 
 def _channel(value: str | Channel) -> str:
-    try:
-        return Channel.of(value, "channel").value
-    except ValueError as error:
-        raise UnknownChannel(str(error)) from None
+    if value.lower() not in _CHANNELS:
+        raise UnknownChannel(f"channel: {value!r} is not one of {', '.join(_CHANNELS)}")
+    return value.lower()
