@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from decimal import Decimal
-from typing import Any
 
 import aiohttp
 import pytest
-from support.binance_front import ClientBook, Front, binance_front
+from support.binance_front import ClientBook, Front, with_front
 
 from thespian_connector.model.decimals import is_multiple
 
 DEPTH = "/api/v3/depth?symbol=BTCUSDT"
 WEIGHT = "X-MBX-USED-WEIGHT-1M"
-
-
-def run(scenario: Any) -> None:
-    asyncio.run(asyncio.wait_for(scenario(), 60))
-
-
-def with_front(check: Any, **options: Any) -> None:
-    """Run a coroutine function of a front."""
-
-    async def scenario() -> None:
-        async with binance_front(**options) as front:
-            await check(front)
-
-    run(scenario)
 
 
 def test_the_book_is_the_true_one_at_its_id_best_first_and_padded() -> None:

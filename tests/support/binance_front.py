@@ -197,3 +197,22 @@ async def eventually(condition: Callable[[], Any], what: str) -> Any:
         assert time.monotonic() < deadline, f"not within {PATIENCE_S:g} s: {what}"
         await asyncio.sleep(0.005)
     return value
+
+
+def with_front(check: Any, **options: Any) -> None:
+    """Run a coroutine function of a front."""
+
+    async def scenario() -> None:
+        async with binance_front(**options) as front:
+            await check(front)
+
+    asyncio.run(asyncio.wait_for(scenario(), 60))
+
+
+async def diffs(front: Front, socket: Socket, count: int) -> list[Any]:
+    """That many diffs, with events played in between so that there are some."""
+    taken: list[Any] = []
+    while len(taken) < count:
+        front.step(3)
+        taken.append(await socket.next())
+    return taken
