@@ -62,6 +62,17 @@ def test_the_launcher_starts_everything_anew(system: System, victim: str) -> Non
     assert system.json("status")["system"]["restarts"] == 1
 
 
+@pytest.mark.parametrize("victim", ["admin", "root", "hostagent/local"])
+def test_a_frozen_top_is_found(system: System, victim: str) -> None:
+    system.start()
+    old = system.pid(victim)
+    begun = time.monotonic()
+    os.kill(old, signal.SIGSTOP)
+    wait_until(lambda: old not in system.pids() and victim in system.pids().values(), 30, "it is replaced")
+    wait_until(lambda: system.run("status").returncode == 0, 20, "the system answers again")
+    print(f"\n{victim} frozen: answers again after {time.monotonic() - begun:.2f} s")
+
+
 def test_past_the_limit_the_launcher_ends_and_says_why(system: System) -> None:
     launcher = system.foreground("--set", "system.log_level=ERROR")
     for _ in range(6):

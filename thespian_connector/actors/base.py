@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from thespian.actors import Actor, ActorExitRequest, ChildActorExited, ThespianWatch, WatchMessage
 
 from . import logs, process
-from .messages import Address, Context, Message, Probe, ProbeReply, Start, Started, Stop, Stopping, ThreadAge
+from .messages import Address, Context, Message, Probe, ProbeReply, Start, Started, Stop, Stopping, ThreadAge, beat_file
 from .threads import Mailbox, crash
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ class BaseActor(Actor):  # type: ignore[misc]  # Thespian has no types
     kind: ClassVar[str] = "actor"
     #: Seconds between two `tick` calls; 0: none.
     tick_s: ClassVar[float] = 0.0
-    #: An actor without a parent of ours ends itself when the launcher has gone.
+    #: An actor without a parent of ours ends itself when the launcher has gone, and beats (at its ticks) for it.
     watches_launcher: ClassVar[bool] = False
 
     def __init__(self) -> None:
@@ -148,6 +148,8 @@ class BaseActor(Actor):  # type: ignore[misc]  # Thespian has no types
 
             def on_tick() -> None:
                 if ticker.read():
+                    if self.watches_launcher:
+                        beat_file(self.context, self.name).touch()
                     self.tick(time.monotonic())
 
             self.watch(ticker.fd, on_tick)

@@ -6,6 +6,7 @@ names the incarnation it is meant for (`target`, 0: whichever): a dead actor's p
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
@@ -48,6 +49,11 @@ class Context(Struct, frozen=True):
     launcher_pid: int
     root: Address = None
     root_incarnation: int = 0
+
+
+def beat_file(context: Context, name: str) -> Path:
+    """What an actor without a parent of ours touches so that the launcher sees that it lives."""
+    return Path(context.runtime_dir) / f"{name.replace('/', '-')}.beat"
 
 
 class Start(Message, frozen=True):

@@ -131,6 +131,12 @@ def is_zombie(pid: int) -> bool:
     return fields is not None and fields[0] == "Z"
 
 
+def is_stopped(pid: int) -> bool:
+    """Frozen by a signal (SIGSTOP) or a debugger."""
+    fields = _stat_fields(pid)
+    return fields is not None and fields[0] in ("T", "t")
+
+
 def descendants(pid: int) -> list[int]:
     """Every process below `pid`, nearest first."""
     children: dict[int, list[int]] = {}

@@ -28,7 +28,7 @@ from .component import Arguments, failure
 from .messages import Address, Announce, HostUp, Message, Reply, Request, RunExchange, pack, unpack
 from .policy import ChildSpec
 from .registry import entry
-from .settings import ExchangeStart, Settings
+from .settings import ExchangeSettings, ExchangeStart, Settings
 from .status import Gather, document
 from .supervisor import Supervisor
 
@@ -140,6 +140,8 @@ class Root(Supervisor):
             self._answer(client, message, [entry(one) for one in self._known.values()])
         elif operation == "status":
             self._status(message, client)
+        elif operation == "settings":
+            self._answer(client, message, self._exchange_settings(arguments))
         elif operation == "resolve":
             self._pass_on(message, client, "registry")
         else:
@@ -148,12 +150,17 @@ class Root(Supervisor):
     def _answer(self, client: Address, message: Request, result: Any) -> None:
         self.send(client, Reply(0, message.correlation, True, pack(result)))
 
-    def _component_for(self, operation: str, arguments: Arguments) -> str:
-        exchange, symbol = str(arguments.get("exchange", "")), str(arguments.get("symbol", ""))
+    def _exchange_settings(self, arguments: Arguments) -> ExchangeSettings:
+        exchange = str(arguments.get("exchange", ""))
         settings = self.settings.exchanges.get(exchange)
         if settings is None or not settings.enabled:
             known = ", ".join(name for name, one in self.settings.exchanges.items() if one.enabled)
             raise UnknownExchange(f"this system does not run {exchange!r}; it runs {known or 'no exchange'}")
+        return settings
+
+    def _component_for(self, operation: str, arguments: Arguments) -> str:
+        settings = self._exchange_settings(arguments)
+        exchange, symbol = str(arguments["exchange"]), str(arguments.get("symbol", ""))
         if operation in _GATEWAY_OPERATIONS:
             return f"exchange/{exchange}/gateway"
         if operation != "order_book":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,17 @@ REST_DEADLINE_S = 10.0
 
 
 class Venue:
-    """:raises ConfigError: an endpoint that cannot be."""
+    """:param tap: gets every body of public REST answers: ("rest", url, body).
 
-    def __init__(self, start: ExchangeStart) -> None:
+    :raises ConfigError: an endpoint that cannot be.
+    """
+
+    def __init__(self, start: ExchangeStart, tap: Callable[[str, str, bytes], None] | None = None) -> None:
         self.exchange = start.exchange
         self.driver = driver_for(start.exchange)
         self.endpoints = self.driver.endpoints(start.settings.environment, start.settings.urls)
         self.budget = Budget.for_venue(self.driver, self.endpoints.rest, Path(start.budget_dir))
-        self.client = RestClient(self.driver, self.endpoints.rest, budget=self.budget)
+        self.client = RestClient(self.driver, self.endpoints.rest, budget=self.budget, tap=tap)
         self.rest = MarketRest(self.driver, self.client)
         self.instruments: dict[str, Instrument] = {}
 

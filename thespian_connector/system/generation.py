@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from thespian_connector.actors import process
-from thespian_connector.actors.messages import Address, Context, Message, Start, Started, Stop, pack
+from thespian_connector.actors.messages import Address, Context, Message, Start, Started, Stop, beat_file, pack
 from thespian_connector.actors.settings import Settings
 from thespian_connector.actors.supervisor import new_incarnation
 from thespian_connector.model.errors import ConnectorError
 
 from . import hardening
 from .runtime import Runtime
+from .vigil import Vigil
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +86,7 @@ class Generation:
                 self.root,
                 self.root_incarnation,
             )
+            self._context = context
             name = f"hostagent/{settings.system.host}"
             self._host_agent, self._host_agent_incarnation = self._create(HOST_AGENT, name, context, b"")
         except ActorSystemException as error:
@@ -121,6 +123,10 @@ class Generation:
             raise ConnectorError(f"{name} ended as soon as it had started; its log says why")
         self.watched[name] = pidfd
         self.processes[name] = pid
+
+    def vigil(self) -> Vigil:
+        beats = {name: beat_file(self._context, name) for name in self.processes if name != "admin"}
+        return Vigil(beats, {"admin": self.processes["admin"]})
 
     def keep(self, pid: int) -> None:
         """A further child of the launcher that is not of this system."""

@@ -31,6 +31,7 @@ from .venue import Simulator, needs_simulator
 
 logger = logging.getLogger("thespian_connector.launcher")
 
+_LOOK_MS = 1000
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -74,7 +75,8 @@ class Launcher:
         process.become_subreaper()
         self._wakeup = _wakeup_pipe()
         for number in _STOP_SIGNALS:
-            signal.signal(number, self._on_stop_signal)
+            if signal.getsignal(number) is not signal.SIG_IGN:  # `nohup` means it
+                signal.signal(number, self._on_stop_signal)
         signal.signal(signal.SIGCHLD, lambda *_: None)  # so that it wakes the loop
         override = self._directory / system.logging if system.logging else None
         logs.configure(
@@ -146,6 +148,7 @@ class Launcher:
 
     def _wait(self, generation: Generation) -> str | None:
         """Until one of the watched ends (its name) or a stop is asked for (None)."""
+        vigil = generation.vigil()
         while True:
             poll = select.poll()
             poll.register(self._wakeup, select.POLLIN)
@@ -156,7 +159,7 @@ class Launcher:
                 named[self._simulator.pidfd] = "simulator"
             for pidfd in named:
                 poll.register(pidfd, select.POLLIN)
-            ready = [fd for fd, _ in poll.poll()]
+            ready = [fd for fd, _ in poll.poll(_LOOK_MS)]
             _drain(self._wakeup)
             for _ in process.reap():
                 pass
@@ -168,6 +171,9 @@ class Launcher:
                 ended.remove("simulator")
             if ended:
                 return ended[0]
+            silent = vigil.silent()
+            if silent is not None:
+                return f"{silent}, which hung,"
 
     def _restart_simulator(self, generation: Generation) -> None:
         assert self._simulator is not None
