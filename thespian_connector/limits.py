@@ -182,3 +182,5 @@ BUS_SUBSCRIPTIONS_A_POLL_MAX = 1_000
 BUS_ASK_NS = 500_000_000
 #: Topics that a reader keeps state of. At the limit further ones are ignored and counted.
 BUS_TOPICS_MAX = 10_000
+#: Root or HostAgent without a beat, or the admin stopped, for this long: the launcher starts everything anew.
+TOP_SILENT_S_MAX = 4.0
