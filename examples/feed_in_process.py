@@ -46,7 +46,7 @@ def on_event(event: FeedEvent) -> None:
 def simulator() -> Iterator[Mapping[str, Mapping[str, str]]]:
     """The bundled simulator as a process of its own; gives each venue's URLs."""
     command = [sys.executable, "-m", "thespian_connector.simulator", "--seed", "1", "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603  # our own program
         assert process.stdout is not None
         try:
             yield json.loads(process.stdout.readline())

@@ -50,7 +50,7 @@ class MarketFeed:
         self.samples: queue.Queue[OrderBook] = queue.Queue()
         self.failures: list[BaseException] = []
         self.changes = 0
-        self._simulator = simulator
+        self.simulator = simulator
         self._every = every
         self._then = on_event
         self.budget = Budget.for_venue(driver, endpoints.rest, directory)
@@ -112,7 +112,7 @@ class MarketFeed:
 
     def check(self, book: OrderBook) -> None:
         native = book.symbol.replace("/", "")
-        truth = self._simulator.book(self.venue, native, book.stream, book.update_id)
+        truth = self.simulator.book(self.venue, native, book.stream, book.update_id)
         if truth is None:
             raise AssertionError(f"the truth at {book.stream} {book.update_id} is already forgotten")
         for side, ours in (("bids", book.bids), ("asks", book.asks)):

@@ -101,6 +101,7 @@ class Intake:
         self.messages += len(messages)
         wall_ns = time.time_ns()
         control_before = self._control_messages
+        venue_ns = 0
         event: WireEvent
         for message in messages:
             if tap is not None:
@@ -120,8 +121,9 @@ class Intake:
             slot.sequence = event.sequence
             with lock:
                 outcome = tracked.on_diff(event, wall_ns)
-                if now_ns - event.venue_time_ns > lag.late_after:
-                    self._late(slot, event.venue_time_ns, now_ns, wall_ns)
+                venue_ns = event.venue_time_ns
+                if now_ns - venue_ns > lag.late_after:
+                    self._late(slot, venue_ns, now_ns, wall_ns)
             if outcome is Outcome.APPLIED and tracked.trust is slot.trust:
                 if conflate:
                     self._dirty[slot] = None
@@ -133,8 +135,8 @@ class Intake:
                 return
         if self._control_messages - control_before < len(messages):
             self.data_ns = now_ns
-        if type(event) is BookDiff:
-            self._note_lag(event.venue_time_ns, now_ns)
+        if venue_ns:
+            self._note_lag(venue_ns, now_ns)
 
     def _aside(self, slot: Slot, tracked: TrackedBook, outcome: Outcome, now_ns: int) -> None:
         """An update that did not just go in: it revealed a gap, brought a book back, or was old."""
@@ -256,8 +258,6 @@ class Intake:
         slot.tracked.mark_stale(wall_ns, reason)
 
     def _note_lag(self, venue_time_ns: int, now_ns: int) -> None:
-        if not venue_time_ns:
-            return
         if now_ns - venue_time_ns <= self.lag.late_after:
             self.lag.note(venue_time_ns, now_ns)
             if self.lagging_since_ns:
