@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +15,7 @@ from support.system import System
 from support.waiting import wait_until
 
 from thespian_connector import Connector, plain
+from thespian_connector.model.errors import Refused
 
 SYMBOLS = ("BTC/USDT", "ETH/USDT")
 #: The targets are 2 s and 10 s on a machine of our own; these bounds say "it heals" on any.
@@ -63,7 +65,7 @@ def healed(connector: Connector, name: str, old: dict[str, Any], timeout_s: floa
 
     def other_is_live() -> bool:
         status = connector.status()
-        row = actor(status, name)
+        row = next((row for row in status["actors"] if row["name"] == name), old)
         return row["state"] == "running" and row["pid"] != old["pid"] and all_live(status)
 
     wait_until(other_is_live, timeout_s, f"{name} runs anew and all books are LIVE")
@@ -90,6 +92,55 @@ def test_a_feed_comes_back_live_and_right(
     others = [row["name"] for row in before["actors"] if row["name"] != name]
     after = connector.status()
     assert [actor(after, other)["pid"] for other in others] == [actor(before, other)["pid"] for other in others]
+
+
+def test_a_frozen_feed_does_not_silence_root(system: System, connector: Connector) -> None:
+    """What it owes is counted: past that Root refuses for it at once, and answers for all others as ever."""
+    name = "exchange/binance/market-data/0"
+    old = actor(connector.status(), name)
+    refusals: list[str] = []
+
+    def ask() -> None:
+        try:
+            connector.order_book("binance", "BTC/USDT", depth=1)
+        except Refused as error:
+            refusals.append(str(error))
+
+    os.kill(old["pid"], signal.SIGSTOP)
+    askers = [threading.Thread(target=ask) for _ in range(25)]
+    for asker in askers:
+        asker.start()
+    wait_until(lambda: sum("still owes" in words for words in refusals) >= 10, 10, "refused at once")
+    begun = time.monotonic()
+    assert connector.order_book("bybit", "BTC/USDT", depth=1).bids
+    answered_s = time.monotonic() - begun
+    print(f"\nanother exchange's answer meanwhile: {answered_s * 1000:.0f} ms")
+    assert answered_s < 2
+    for asker in askers:
+        asker.join(15)
+    assert len(refusals) == 25, "every asker got an answer"
+    healed(connector, name, old, FROZEN_S_MAX)
+
+
+def test_a_killed_simulator_is_started_at_the_same_ports(system: System, connector: Connector) -> None:
+    before = connector.status()
+    old = actor(before, "simulator")
+    control = before["system"]["control"]
+    begun = time.monotonic()
+    os.kill(old["pid"], signal.SIGKILL)
+
+    def right_again() -> bool:
+        try:
+            pairs = [(exchange, symbol) for exchange in ("binance", "bybit") for symbol in SYMBOLS]
+            return all_live(connector.status()) and all(equals_truth(connector, control, *pair) for pair in pairs)
+        except requests.RequestException:
+            return False  # not up yet, or it never knew that update id
+
+    wait_until(right_again, 40, "every book equals what the new simulator says")
+    print(f"\nsimulator killed: all LIVE and right again after {time.monotonic() - begun:.2f} s")
+    after = connector.status()
+    assert after["system"]["control"] == control
+    assert actor(after, "simulator")["pid"] != old["pid"]
 
 
 def test_a_killed_gateway_comes_back_and_answers(system: System, connector: Connector) -> None:

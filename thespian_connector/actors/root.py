@@ -43,13 +43,17 @@ _GATEWAY_OPERATIONS = ("ticker", "trades", "instruments", "clock")
 
 @dataclass
 class _Pending:
-    """A request that was passed on: who asked, as what, and until when."""
+    """A request that was passed on: who asked, as what, and until when.
+
+    One that expired is still owed: it stays until the component answers or ends.
+    """
 
     client: Address
     correlation: str
     component: str
     incarnation: int
     deadline: float
+    expired: bool = False
 
 
 class Root(Supervisor):
@@ -193,11 +197,11 @@ class Root(Supervisor):
     def _on_reply(self, message: Reply) -> None:
         pending = self._pending.pop(message.correlation, None)
         if pending is None:
-            return  # answered as expired; what it owed is settled when its process ends or answers
+            return  # of a life that has ended meanwhile
         self._settle(pending)
         if pending.client is None:
             self._gathered(pending.component, message.body if message.ok else b"")
-        else:
+        elif not pending.expired:
             self.send(pending.client, Reply(0, pending.correlation, message.ok, message.body))
 
     def _settle(self, pending: _Pending) -> None:
@@ -206,10 +210,9 @@ class Root(Supervisor):
             del self._owed[pending.incarnation]
 
     def _expire(self, now: float) -> None:
-        for correlation, pending in list(self._pending.items()):
-            if now > pending.deadline:
-                del self._pending[correlation]
-                self._settle(pending)
+        for pending in self._pending.values():
+            if now > pending.deadline and not pending.expired:
+                pending.expired = True
                 if pending.client is not None:
                     error = DeadlineExceeded(f"{pending.component} did not answer in time")
                     self.send(pending.client, failure(pending.correlation, error))
@@ -226,7 +229,7 @@ class Root(Supervisor):
                 self._settle(pending)
                 if pending.client is None:
                     self._gathered(pending.component, b"")
-                else:
+                elif not pending.expired:
                     error = Refused(f"{pending.component} ended while it worked on it; ask again in a moment")
                     self.send(pending.client, failure(pending.correlation, error))
 
