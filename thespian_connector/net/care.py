@@ -88,6 +88,7 @@ class BookCare:
     def closed(self) -> None:
         """No connection any more; nobody is told."""
         self._connection += 1
+        self._intake.disconnected()
         for slot in self._slots:
             slot.disconnected()
             self._intake.apply(TrackedBook.on_disconnect, slot)
@@ -152,7 +153,7 @@ class BookCare:
             overdue = now_ns - slot.ahead_ns >= timing.behind_grace_s * _NS
             if slot.position >= slot.ahead:
                 slot.proved(slot.ahead_ns)
-                if self._intake.lagging_since_ns and not overdue:
+                if self._intake.lagging_since_ns and slot.ahead_asked and not overdue:
                     self._intake.not_lagging(now_ns, rebase=True)
             elif overdue and self._intake.lagging_since_ns:
                 slot.ahead = 0  # late, as the clocks said; ask again
@@ -309,7 +310,7 @@ class BookCare:
         elif slot.tracked.joined:
             position = answer.sequence or answer.update_id
             if position > slot.position:
-                slot.seen_ahead(position, now_ns)
+                slot.seen_ahead(position, now_ns, asked=True)
             elif self._intake.lagging_since_ns:
                 self._intake.not_lagging(now_ns, rebase=True)
             else:

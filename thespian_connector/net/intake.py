@@ -76,6 +76,8 @@ class Intake:
         self.data_ns = 0
         self.lag = LagMeter(lag_stale_s)
         self.lagging_since_ns = 0
+        #: Books that are STALE for no other reason.
+        self._lagged: set[Slot] = set()
         self.messages = 0
         #: Readers of other threads take it; held while one message changes one book.
         self.lock = threading.Lock()
@@ -194,7 +196,7 @@ class Intake:
             self.count("unexpected")
             return
         tracked = slot.tracked
-        if tracked is not None and tracked.joined:
+        if tracked is not None and tracked.joined and not self.lagging_since_ns:
             if position <= slot.position or _equal(tracked.best(), top):
                 slot.proved(now_ns)
                 with self.lock:
@@ -253,8 +255,10 @@ class Intake:
         if not self.lagging_since_ns:
             self.lagging_since_ns = now_ns
             for other in self._slots.values():
-                if other.tracked is not None:
+                if other.tracked is not None and other.tracked.trust is Trust.LIVE:
+                    self._lagged.add(other)
                     other.tracked.mark_stale(wall_ns, reason)
+        self._lagged.add(slot)
         slot.tracked.mark_stale(wall_ns, reason)
 
     def _note_lag(self, venue_time_ns: int, now_ns: int) -> None:
@@ -271,11 +275,17 @@ class Intake:
         if rebase:
             self.lag.rebase()
         self.lagging_since_ns = 0
-        for slot in self._slots.values():
+        lagged, self._lagged = self._lagged, set()
+        for slot in lagged:
             if slot.tracked is not None and slot.tracked.joined:
                 slot.proved(now_ns)
                 self.apply(TrackedBook.mark_verified, slot)
                 self.changed(slot, levels=False)
+
+    def disconnected(self) -> None:
+        """How late the last connection's updates were says nothing about the next; what is timely stays known."""
+        self.lagging_since_ns = 0
+        self._lagged.clear()
 
     # -- telling
 

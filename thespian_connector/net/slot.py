@@ -61,6 +61,7 @@ class Slot:
         self.sequence = 0
         self.ahead = 0
         self.ahead_ns = 0
+        self.ahead_asked = False
         self.check_due_ns = 0
         # -- snapshots and resubscriptions
         self.due_ns = 0
@@ -83,10 +84,13 @@ class Slot:
         self.proved_ns = max(self.proved_ns, now_ns)
         self.ahead = 0
 
-    def seen_ahead(self, position: int, now_ns: int) -> None:
-        """The venue is at `position`, which our book is not. The grace runs from the first time this was seen."""
+    def seen_ahead(self, position: int, now_ns: int, *, asked: bool = False) -> None:
+        """The venue is at `position`, which our book is not. The grace runs from the first time this was seen.
+
+        :param asked: REST said so. What the stream says of itself may be as late as the stream is.
+        """
         if not self.ahead:
-            self.ahead, self.ahead_ns = position, now_ns
+            self.ahead, self.ahead_ns, self.ahead_asked = position, now_ns, asked
 
     def disconnected(self) -> None:
         self.subscribed_ns = self.ahead = self.resubscriptions = self.tries = self.due_ns = self.sequence = 0
