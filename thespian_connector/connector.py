@@ -20,8 +20,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from .model import Channel, Instrument, OrderBook, Ticker, Trade
-from .model.errors import UnknownChannel, UnknownExchange, UnknownSymbol, UsageError
+from .books.merge import best, merge
+from .model import BestPrices, Channel, Instrument, MergedBook, OrderBook, Ticker, Trade, Trust
+from .model.errors import ExchangeError, Refused, UnknownChannel, UnknownExchange, UnknownSymbol, UsageError
 from .system.client import Client
 from .system.config import system_name
 from .system.runtime import Runtime
@@ -147,6 +148,33 @@ class Connector:
         arguments = {"exchange": exchange, "symbol": symbol, "depth": depth}
         return self._client.ask("order_book", arguments, OrderBook, _ASK_S)
 
+    def merged_book(self, symbol: str, depth: int = 0) -> MergedBook:
+        """The LIVE books of every exchange that carries `symbol` as one; `excluded` names the others and their trust.
+
+        :raises UnknownSymbol: no exchange of this system carries it.
+        """
+        return merge(self._books(symbol, depth), depth)
+
+    def best(self, symbol: str) -> BestPrices:
+        """The best bid and ask over the LIVE exchanges, and who quotes them.
+
+        :raises UnknownSymbol: no exchange of this system carries it.
+        """
+        return best(self._books(symbol, 1))
+
+    def _books(self, symbol: str, depth: int) -> list[OrderBook]:
+        shards = self.components("exchange/*/market-data/*")
+        exchanges = [str(shard["name"]).split("/")[1] for shard in shards if symbol in shard["symbols"]]
+        if not exchanges:
+            raise _not_carried(symbol)
+        books = []
+        for exchange in exchanges:
+            try:
+                books.append(self.order_book(exchange, symbol, depth))
+            except (Refused, ExchangeError):  # its process is just (re)starting, or its venue away
+                books.append(_no_book(exchange, symbol))
+        return books
+
     def ticker(self, exchange: str, symbol: str) -> Ticker:
         """The venue's ticker now, asked over REST."""
         return self._client.ask("ticker", {"exchange": exchange, "symbol": symbol}, Ticker, _REST_S)
@@ -217,8 +245,25 @@ class Connector:
                 endpoints[str(shard["name"])] = str(shard["endpoint"])
                 topics += [f"{kind}|{exchange}|{symbol}" for kind in (*kinds, "marker")]
         if not endpoints:
-            raise UnknownSymbol(f"no exchange of this system carries {symbol!r}; see: thespian-connector status")
+            raise _not_carried(symbol)
         return endpoints, topics
+
+
+def _not_carried(symbol: str) -> UnknownSymbol:
+    return UnknownSymbol(f"no exchange of this system carries {symbol!r}; see: thespian-connector status")
+
+
+def _no_book(exchange: str, symbol: str) -> OrderBook:
+    return OrderBook(
+        exchange=exchange,
+        symbol=symbol,
+        stream="",
+        update_id=0,
+        trust=Trust.SYNCING,
+        bids=(),
+        asks=(),
+        certified=(0, 0),
+    )
 
 
 def _channel(value: str | Channel) -> str:

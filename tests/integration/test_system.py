@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import socket
 import stat
 import time
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
+import requests
 from support.system import System
+
+from thespian_connector.actors.status import listening
 
 UNREACHABLE = (
     "exchanges.binance.urls.rest=http://127.0.0.1:9",
@@ -82,6 +86,18 @@ def test_book_shows_as_many_levels_as_asked_for(paper: System) -> None:
     assert book["stream"] == "btcusdt@depth@100ms"
     whole = paper.json("book", "BTC/USDT", "--exchange", "binance", "--depth", "0")
     assert [len(whole["bids"]), len(whole["asks"])] == whole["certified"]
+
+
+def test_the_merged_book_says_who_offers_what(paper: System) -> None:
+    merged = paper.json("book", "BTC/USDT", "--depth", "5")
+    assert (len(merged["bids"]), len(merged["asks"]), merged["excluded"]) == (5, 5, {})
+    for price, quantity, shares in merged["bids"] + merged["asks"]:
+        assert sum(map(Decimal, shares.values())) == Decimal(quantity), price
+    best = paper.json("best", "BTC/USDT")
+    assert best["bid"]["exchange"] in ("binance", "bybit")
+    assert Decimal(best["spread"]) == Decimal(best["ask"]["price"]) - Decimal(best["bid"]["price"])
+    assert "binance, bybit" in paper.run("book", "BTC/USDT").stdout
+    assert "spread" in paper.run("best", "BTC/USDT").stdout
 
 
 @pytest.mark.parametrize(
@@ -187,22 +203,10 @@ def test_a_broken_symbol_is_reported_not_fatal(paper: System) -> None:
 
 
 def _bybit_urls(paper: System) -> dict[str, str]:
-    """The simulator's own address, from what its feed is connected to."""
-    control = paper.json("status")["system"]["control"]
-    pid = next(pid for pid, name in paper.pids().items() if name == "simulator")
-    words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    assert control
-    assert words
-    from thespian_connector.actors.status import listening
-
-    os.environ.get("PATH")
-    ports = sorted(listening([pid]))
-    import requests
-
-    for address in ports:
-        try:
+    """Where the simulator of `paper` serves Bybit: one of the ports on which it listens."""
+    simulator = next(pid for pid, name in paper.pids().items() if name == "simulator")
+    for address in listening([simulator]):
+        with contextlib.suppress(requests.RequestException):
             if requests.get(f"http://{address}/v5/market/time", timeout=5).status_code == 200:
                 return {"rest": f"http://{address}", "ws": f"ws://{address}"}
-        except requests.RequestException:
-            continue
     raise AssertionError("no Bybit among the simulator's ports")
