@@ -61,6 +61,8 @@ RESUBSCRIBE_TIMEOUT_S = 5.0
 RESUBSCRIBE_TRIES_MAX = 3
 #: How far updates may lag behind the quickest of the last minute before the books they are for are called STALE.
 LAG_STALE_S = 3.0
+#: A quiet book that was verified is told of this often, so that readers elsewhere see `verified_at_ns` move.
+VERIFIED_TOLD_S = 1.0
 #: The session looks at its clocks at least this often.
 FEED_TICK_S = 0.1
 #: Messages handled before clocks and other threads get a turn.

@@ -62,6 +62,7 @@ def test_trades_and_tickers_of_several_symbols(walking: Simulator, venue: str, t
         feed.compare(40)
         ids = [event.trade_id for event in feed.events if isinstance(event, Trade) and event.symbol == "BTC/USDT"]
         assert len(ids) == len(set(ids))
+        assert feed.session.counters.get("trades_missed", 0) == 0
         ticker = next(event for event in reversed(feed.events) if isinstance(event, Ticker))
         assert ticker.bid is not None
         assert ticker.ask is not None

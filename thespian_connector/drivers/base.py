@@ -118,6 +118,8 @@ class Driver(ABC):
     snapshot_by_rest: ClassVar[bool]
     #: Depths that a book subscription may ask for; the largest is what a caller gets who asks for none.
     book_depths: ClassVar[tuple[int, ...]]
+    #: Public trades of one symbol are numbered without holes (Binance), so that missed ones can be counted.
+    trade_ids_contiguous: ClassVar[bool] = False
     limits: ClassVar[tuple[Limit, ...]]
     #: Codes of a RateLimited that speaks of the account, not of the IP: other processes need not pause for it.
     account_limit_codes: ClassVar[frozenset[int]] = frozenset()

@@ -316,5 +316,5 @@ class BookCare:
             else:
                 slot.proved(asked_ns)
                 self._intake.apply(TrackedBook.mark_verified, slot)
-                self._intake.changed(slot, levels=False)
+                self._intake.verified(slot, now_ns)
         self._next_errand(now_ns)

@@ -68,5 +68,6 @@ class FeedTiming(Struct, frozen=True, kw_only=True):
     silent_reconnect_s: float = limits.SILENT_RECONNECT_S
     pong_s: float = limits.PONG_TIMEOUT_S
     resubscribe_s: float = limits.RESUBSCRIBE_TIMEOUT_S
+    verified_told_s: float = limits.VERIFIED_TOLD_S
     lag_stale_s: float = limits.LAG_STALE_S
     tick_s: float = limits.FEED_TICK_S

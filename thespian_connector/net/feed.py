@@ -98,7 +98,7 @@ class FeedSession:
             self._slots.values(),
             self,
             on_event,
-            lag_stale_s=timing.lag_stale_s,
+            timing=timing,
             conflate=conflate,
             tap=tap,
             url=self._url,

@@ -27,7 +27,7 @@ from thespian_connector.model.wire import (
 )
 
 from . import records
-from .events import FeedEvent, FeedMarker
+from .events import FeedEvent, FeedMarker, FeedTiming
 from .lag import LagMeter
 from .records import Top
 from .slot import Slot
@@ -64,7 +64,7 @@ class Intake:
         control: Control,
         on_event: Callable[[FeedEvent], None],
         *,
-        lag_stale_s: float,
+        timing: FeedTiming,
         conflate: bool,
         tap: Tap | None,
         url: str,
@@ -74,7 +74,7 @@ class Intake:
         self.muted = False
         #: When data came last; acks and pongs are none.
         self.data_ns = 0
-        self.lag = LagMeter(lag_stale_s)
+        self.lag = LagMeter(timing.lag_stale_s)
         self.lagging_since_ns = 0
         #: Books that are STALE for no other reason.
         self._lagged: set[Slot] = set()
@@ -86,6 +86,7 @@ class Intake:
         self._slots = {slot.native: slot for slot in slots}
         self._control = control
         self._on_event = on_event
+        self._verified_told_ns = int(timing.verified_told_s * 1e9)
         self._conflate = conflate
         self._tap = tap
         self._url = url
@@ -201,7 +202,7 @@ class Intake:
                 slot.proved(now_ns)
                 with self.lock:
                     tracked.mark_verified(wall_ns)
-                self.changed(slot, levels=False)
+                self.verified(slot, now_ns)
             else:
                 slot.seen_ahead(position, now_ns)
         if Channel.TICKER in slot.channels and top != slot.top:
@@ -223,6 +224,10 @@ class Intake:
             except ValueError:
                 self.count("malformed")
                 continue
+            missed = slot.trades_missed_before(wire.trade_id)
+            if missed:
+                self.count("trades_missed", missed)
+                self._on_event(FeedMarker(symbol=slot.symbol, what="missed", missed=missed, detail="trades"))
             self._on_event(trade)
             if self.interrupted:
                 return
@@ -305,6 +310,14 @@ class Intake:
         if what is not None and not self.muted:
             self._on_event(FeedMarker(symbol=slot.symbol, what=what, detail=tracked.reason))
 
+    def verified(self, slot: Slot, now_ns: int) -> None:
+        """The book was shown to be fresh. In a quiet market that is news of its own, now and then."""
+        told_ns = max(slot.heard_ns, slot.verified_told_ns)
+        due = now_ns - told_ns >= self._verified_told_ns
+        if due:
+            slot.verified_told_ns = now_ns
+        self.changed(slot, levels=due)
+
     def tell_trust(self) -> None:
         for slot in self._slots.values():
             self.changed(slot, levels=False)
@@ -336,8 +349,8 @@ class Intake:
 
     # -- counting
 
-    def count(self, what: str) -> None:
-        self._counts[what] = self._counts.get(what, 0) + 1
+    def count(self, what: str, number: int = 1) -> None:
+        self._counts[what] = self._counts.get(what, 0) + number
 
     def counters(self) -> dict[str, int]:
         counts = dict(self._counts)

@@ -58,6 +58,7 @@ class Slot:
         self.subscribed_ns = 0
         self.heard_ns = 0
         self.proved_ns = 0
+        self.verified_told_ns = 0
         self.sequence = 0
         self.ahead = 0
         self.ahead_ns = 0
@@ -71,7 +72,8 @@ class Slot:
         # -- ticker, trades
         self.ticker: WireTicker | None = None
         self.top: tuple[tuple[str, str] | None, tuple[str, str] | None] = (None, None)
-        self.last_trade = 0
+        self._trades_contiguous = driver.trade_ids_contiguous
+        self._last_trade = 0
         self._trades: dict[str, None] = {}
 
     @property
@@ -107,3 +109,11 @@ class Slot:
         if len(self._trades) > _TRADES_REMEMBERED:
             del self._trades[next(iter(self._trades))]
         return True
+
+    def trades_missed_before(self, trade_id: str) -> int:
+        """How many trades lie between the last one and this, where the venue numbers them without holes."""
+        if not (self._trades_contiguous and trade_id.isascii() and trade_id.isdigit()):
+            return 0
+        number, last = int(trade_id), self._last_trade
+        self._last_trade = max(number, last)
+        return max(0, number - last - 1) if last else 0

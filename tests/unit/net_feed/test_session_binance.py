@@ -15,7 +15,7 @@ from support.waiting import wait_until
 
 from thespian_connector.model import Channel, Trade, Trust
 from thespian_connector.model.errors import NotSent, UnknownSymbol, UsageError
-from thespian_connector.net.events import BookChanged, FeedEvent
+from thespian_connector.net.events import BookChanged, FeedEvent, FeedMarker
 
 
 def test_a_snapshot_is_asked_for_only_after_the_ack_and_the_first_update() -> None:
@@ -223,13 +223,19 @@ def test_frames_sent_stay_under_the_venues_limit_pongs_included() -> None:
 
 
 def test_silence_is_checked_over_rest_and_quiet_stays_live() -> None:
-    timing = structs.replace(QUICK, silence_check_s=0.2, stale_rest_s=5)
-    with Feed(BINANCE, timing=timing) as feed:
+    timing = structs.replace(QUICK, silence_check_s=0.2, stale_rest_s=5, verified_told_s=0.3)
+    told: list[int] = []
+    with Feed(
+        BINANCE,
+        timing=timing,
+        on_event=lambda e: told.append(e.tracked.verified_at_ns) if isinstance(e, BookChanged) else None,
+    ) as feed:
         b_live(feed)
         before = feed.book().verified_at_ns
         feed.rest.put("BTCUSDT", *[b_snapshot(11)] * 3)
         feed.wait_count("silence_checks", 3)
         wait_until(lambda: feed.book().verified_at_ns > before, 10, "verified_at moves")
+        assert told[-1] > before, "and readers are told of it"
         assert feed.rest.asked[-1] == ("BTCUSDT", 5)
         assert feed.trust() is Trust.LIVE
         assert not feed.markers("stale")
@@ -413,8 +419,13 @@ def test_trades_come_once_each_and_in_order() -> None:
         wait_until(lambda: len(feed.events) == 3, 10, "three trades")
         peer.send(trade(4))
         wait_until(lambda: len(feed.events) == 4, 10, "the fourth")
+        peer.send(trade(8))
+        wait_until(lambda: len(feed.events) == 6, 10, "the eighth and word of those between")
+        missed = feed.events[4]
+        assert isinstance(missed, FeedMarker)
+        assert (missed.what, missed.missed) == ("missed", 3)
         trades = [event for event in feed.events if isinstance(event, Trade)]
-        assert [t.trade_id for t in trades] == ["1", "2", "3", "4"]
+        assert [t.trade_id for t in trades] == ["1", "2", "3", "4", "8"]
         assert trades[0].aggressor == "sell"
         assert feed.session.counters["trades_repeated"] == 2
         with pytest.raises(UnknownSymbol):

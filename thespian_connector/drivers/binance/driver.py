@@ -31,6 +31,7 @@ class BinanceDriver(Driver):
     exchange: ClassVar[str] = errors.EXCHANGE
     sequencing: ClassVar[Sequencing] = Sequencing.RANGE
     snapshot_by_rest: ClassVar[bool] = True
+    trade_ids_contiguous: ClassVar[bool] = True
     book_depths: ClassVar[tuple[int, ...]] = (100, 500, market.DEPTH_DEFAULT)
     limits: ClassVar[tuple[Limit, ...]] = LIMITS
     account_limit_codes: ClassVar[frozenset[int]] = frozenset((-1015,))
