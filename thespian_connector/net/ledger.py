@@ -52,7 +52,8 @@ class State:
 
     def reset(self) -> None:
         """Nothing is known."""
-        #: The venue's time less `now_ns`; the wall clock's while `error_ns` is UNMEASURED.
+        #: The venue's time less `now_ns`; while `error_ns` is UNMEASURED, what the wall clock said when the record was
+        #: made: a guess, but one that no later step of the wall clock moves.
         self.offset_ns = 0
         self.error_ns = UNMEASURED
         self.measured_ns = 0
@@ -200,8 +201,6 @@ class Ledger:
                 state.pause_ns, state.pause_wall_ns = state.now_ns + left_ns, pause_wall_ns
             self._remake(state, self._seen or (bool(record) and boot is None))
             state.dirty = True
-        elif state.error_ns == UNMEASURED:
-            state.offset_ns = self._time.wall_ns() - state.now_ns
         self._seen = True
         return state
 

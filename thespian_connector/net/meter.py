@@ -89,8 +89,8 @@ class Meter:
 
     def _add(self, slot: int, units: int) -> None:
         self._advance(slot)
-        if slot > self.newest - self.slots:
-            self.counts[slot % self.slots] = min(self.counts[slot % self.slots] + units, COUNT_MAX)
+        assert slot > self.newest - self.slots, "time went back, and a charge would be lost"
+        self.counts[slot % self.slots] = min(self.counts[slot % self.slots] + units, COUNT_MAX)
 
     def _put(self, units: int, clock_ns: int, slack_ns: int) -> None:
         for slot in self._windows(clock_ns, slack_ns) if self.aligned else (clock_ns // self.slot_ns,):
