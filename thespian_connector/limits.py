@@ -63,6 +63,9 @@ RESUBSCRIBE_TRIES_MAX = 3
 LAG_STALE_S = 3.0
 #: A quiet book that was verified is told of this often, so that readers elsewhere see `verified_at_ns` move.
 VERIFIED_TOLD_S = 1.0
+#: A session that did not run for this long (a stopped process, a callback that blocked) cannot vouch for its books, and
+#: must not blame the venue for the silence.
+HELD_UP_S = 3.0
 #: The session looks at its clocks at least this often.
 FEED_TICK_S = 0.1
 #: Messages handled before clocks and other threads get a turn.
@@ -186,3 +189,19 @@ BUS_ASK_NS = 500_000_000
 BUS_TOPICS_MAX = 10_000
 #: Root or HostAgent without a beat, or the admin stopped, for this long: the launcher starts everything anew.
 TOP_SILENT_S_MAX = 4.0
+
+# -- merged books (actors/aggregator.py, actors/merging.py)
+
+#: Changes are merged at most this often, and the merging thread takes at most this share of a core; what comes
+#: meanwhile is in the next merged book.
+MERGE_EVERY_S = 0.025
+MERGE_CORE_SHARE_MAX = 0.25
+#: How long a merged book that is deeper than what is published waits for a feed's whole book. At the limit that
+#: exchange is left out, and named.
+MERGE_ASK_S_MAX = 1.0
+#: Questions that a feed owes Aggregator an answer to. At the limit it is not asked, and left out of deep books.
+MERGE_ASKED_MAX = 5
+#: How often Aggregator asks Registry who is there; changes are told at once.
+WATCH_EVERY_S = 1.0
+#: Notices to a watcher since it last asked. At the limit it is told no more until it asks again.
+WATCH_NOTICES_UNANSWERED_MAX = 10

@@ -70,4 +70,5 @@ class FeedTiming(Struct, frozen=True, kw_only=True):
     resubscribe_s: float = limits.RESUBSCRIBE_TIMEOUT_S
     verified_told_s: float = limits.VERIFIED_TOLD_S
     lag_stale_s: float = limits.LAG_STALE_S
+    held_up_s: float = limits.HELD_UP_S
     tick_s: float = limits.FEED_TICK_S

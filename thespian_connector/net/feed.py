@@ -247,6 +247,7 @@ class FeedSession:
                 self._watch(line)
 
     def _tick(self, now_ns: int) -> None:
+        late_ns = now_ns - self._next_tick_ns if self._next_tick_ns else 0
         self._next_tick_ns = now_ns + int(self._timing.tick_s * _NS)
         if self._user_tick is not None:
             self._user_tick(now_ns)
@@ -254,6 +255,10 @@ class FeedSession:
         if line is None:
             self._redial.tick(now_ns)
             return
+        if late_ns >= self._timing.held_up_s * _NS:
+            self.count("held_up")
+            self._intake.held_up(late_ns)
+            return  # what waits in the socket decides; the deadlines are looked at after it was read
         try:
             for _ in range(line.check(now_ns)):
                 self.count("acks_missing")

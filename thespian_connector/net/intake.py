@@ -287,6 +287,13 @@ class Intake:
                 self.apply(TrackedBook.mark_verified, slot)
                 self.changed(slot, levels=False)
 
+    def held_up(self, late_ns: int) -> None:
+        """We ourselves did not run: what the books say is that old."""
+        reason = f"this process was held up for {late_ns / 1e9:.1f} s"
+        for slot in self._slots.values():
+            self.apply(lambda book, wall_ns: book.mark_stale(wall_ns, reason), slot)
+        self.tell_trust()
+
     def disconnected(self) -> None:
         """How late the last connection's updates were says nothing about the next; what is timely stays known."""
         self.lagging_since_ns = 0

@@ -334,6 +334,26 @@ def test_a_venue_whose_clock_was_set_back_is_not_late_for_long() -> None:
         assert feed.trust() is Trust.LIVE
 
 
+def test_a_session_that_was_held_up_does_not_vouch_for_its_books_nor_blame_the_venue() -> None:
+    timing = structs.replace(QUICK, held_up_s=0.4, silent_reconnect_s=0.4, stale_rest_s=0.4, silence_check_s=0.3)
+
+    def blocks(event: FeedEvent) -> None:
+        if isinstance(event, BookChanged) and event.tracked.update_id == 12 and event.tracked.trust is Trust.LIVE:
+            blocked.set()
+            time.sleep(0.8)
+
+    blocked = threading.Event()
+    with Feed(BINANCE, timing=timing, on_event=blocks) as feed:
+        peer = b_live(feed)
+        peer.send(b_diff(12, 12))
+        assert blocked.wait(10)
+        peer.send(b_diff(13, 13))  # it waits in the socket
+        feed.wait_update(13)
+        assert "held up" in feed.markers("stale")[0].detail
+        assert feed.session.counters["connects"] == 1
+        assert [book[1:3] for book in feed.books[-3:]] == [(Trust.LIVE, 12), (Trust.STALE, 12), (Trust.LIVE, 13)]
+
+
 def test_a_raising_callback_ends_the_session_and_is_seen() -> None:
     def raises(event: FeedEvent) -> None:
         if isinstance(event, BookChanged) and event.tracked.update_id == 12:
