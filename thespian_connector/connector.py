@@ -15,14 +15,13 @@ holders of the system's secret); a program that minds gets the same answers from
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-from .books.merge import best, merge
-from .model import BestPrices, Channel, Instrument, MergedBook, OrderBook, Ticker, Trade, Trust
-from .model.errors import ExchangeError, Refused, UnknownChannel, UnknownExchange, UnknownSymbol, UsageError
+from .model import BestPrices, Channel, Instrument, MergedBook, OrderBook, Ticker, Trade
+from .model.errors import Refused, UnknownChannel, UnknownExchange, UnknownSymbol, UsageError
 from .system.client import Client
 from .system.config import system_name
 from .system.runtime import Runtime
@@ -30,8 +29,10 @@ from .system.runtime import Runtime
 if TYPE_CHECKING:
     from .bus.events import BusEvent
 
-#: What may be streamed: the venues' channels, and a book's trust alone.
-_CHANNELS = (*(channel.value for channel in Channel), "status")
+#: Of all exchanges together.
+_MERGED_CHANNELS = ("merged", "best")
+#: What may be streamed: the venues' channels, a book's trust alone, and the merged ones.
+_CHANNELS = (*(channel.value for channel in Channel), "status", *_MERGED_CHANNELS)
 _START_S = 30.0
 _ASK_S = 5.0
 #: REST answers of a venue, with our retries.
@@ -143,37 +144,27 @@ class Connector:
         :raises UnknownExchange, UnknownSymbol: the system does not run or carry it.
         :raises Refused: its process is just (re)starting.
         """
-        if depth < 0:
-            raise UsageError(f"depth: {depth} levels cannot be shown; take 0 for all")
+        _check_depth(depth)
         arguments = {"exchange": exchange, "symbol": symbol, "depth": depth}
         return self._client.ask("order_book", arguments, OrderBook, _ASK_S)
 
     def merged_book(self, symbol: str, depth: int = 0) -> MergedBook:
         """The LIVE books of every exchange that carries `symbol` as one; `excluded` names the others and their trust.
 
+        :param depth: levels a side; 0: all that every LIVE exchange's book proves. What is deeper than what the feeds
+            publish (`publish_depth`) is asked from them; one that does not answer within a second is left out.
         :raises UnknownSymbol: no exchange of this system carries it.
+        :raises Refused: the aggregator is just (re)starting.
         """
-        return merge(self._books(symbol, depth), depth)
+        _check_depth(depth)
+        return self._client.ask("merged_book", {"symbol": symbol, "depth": depth}, MergedBook, _ASK_S)
 
     def best(self, symbol: str) -> BestPrices:
         """The best bid and ask over the LIVE exchanges, and who quotes them.
 
         :raises UnknownSymbol: no exchange of this system carries it.
         """
-        return best(self._books(symbol, 1))
-
-    def _books(self, symbol: str, depth: int) -> list[OrderBook]:
-        shards = self.components("exchange/*/market-data/*")
-        exchanges = [str(shard["name"]).split("/")[1] for shard in shards if symbol in shard["symbols"]]
-        if not exchanges:
-            raise _not_carried(symbol)
-        books = []
-        for exchange in exchanges:
-            try:
-                books.append(self.order_book(exchange, symbol, depth))
-            except (Refused, ExchangeError):  # its process is just (re)starting, or its venue away
-                books.append(_no_book(exchange, symbol))
-        return books
+        return self._client.ask("best", {"symbol": symbol}, BestPrices, _ASK_S)
 
     def ticker(self, exchange: str, symbol: str) -> Ticker:
         """The venue's ticker now, asked over REST."""
@@ -188,6 +179,22 @@ class Connector:
         """Every instrument of the venue, or those named."""
         arguments = {"exchange": exchange, "symbols": list(symbols)}
         return self._client.ask("instruments", arguments, list[Instrument], _REST_S)
+
+    def fees(self, exchange: str) -> NoReturn:
+        """Not answered yet: both venues tell an account's maker and taker rates only to a signed question.
+
+        :raises UsageError: until the system signs requests. (A default schedule would be a guess: accounts differ.)
+        :raises UnknownExchange: this system does not run it.
+        """
+        self._check_exchanges([exchange], self.exchanges())
+        raise UsageError(
+            f"fees: {exchange} tells them only to a signed request, and this system signs none yet; look them up in"
+            " your account on the exchange"
+        )
+
+    def exchanges(self) -> dict[str, list[str]]:
+        """What the system runs: exchange -> the symbols that it carries there."""
+        return self._client.ask("exchanges", {}, dict[str, list[str]], _ASK_S)
 
     def components(self, pattern: str = "*") -> list[dict[str, Any]]:
         """Who runs where: names that match `pattern` (``exchange/*/market-data/*``), with their place on the bus."""
@@ -206,7 +213,8 @@ class Connector:
         Books may be conflated to the newest; of trades each comes, or a marker says how many were missed. A feed that
         falls silent, is restarted, or has a gap says so with a marker, whatever the channels.
 
-        :param channels: book, trade, ticker, or status: a book's trust without its levels.
+        :param channels: book, trade, ticker, or status: a book's trust without its levels; or of all exchanges
+            together merged or best, whose events have the exchange ``*``.
         :param exchanges: none: all that carry the symbol.
         :raises UnknownChannel, UnknownExchange, UnknownSymbol: nothing to subscribe.
         """
@@ -228,42 +236,46 @@ class Connector:
     def _sources(
         self, symbol: str, channels: Sequence[str | Channel], exchanges: Sequence[str]
     ) -> tuple[dict[str, str], list[str]]:
-        """(name -> endpoint of the shards that carry it, topics)."""
+        """(name -> endpoint of the publishers of it, topics)."""
         kinds = [_channel(channel) for channel in channels]
         if not kinds:
             raise UnknownChannel(f"name at least one channel of {', '.join(_CHANNELS)}")
-        shards = self.components("exchange/*/market-data/*")
-        running = {name.split("/")[1] for name in (str(shard["name"]) for shard in shards)}
-        for exchange in exchanges:
-            if exchange not in running:
-                raise UnknownExchange(f"this system does not run {exchange!r}; it runs {', '.join(sorted(running))}")
+        carried = self.exchanges()
+        self._check_exchanges(exchanges, carried)
+        wanted = [name for name in exchanges or carried if symbol in carried[name]]
+        if not wanted:
+            carriers = ", ".join(f"{name} {' '.join(carried[name])}" for name in exchanges or carried)
+            raise UnknownSymbol(f"{symbol!r} is not carried here; there is: {carriers or 'nothing'}")
+        merged = [kind for kind in kinds if kind in _MERGED_CHANNELS]
+        if merged and exchanges:
+            raise UsageError(
+                f"channel {merged[0]} is of all exchanges; leave the exchanges out, or take book or ticker"
+            )
         endpoints: dict[str, str] = {}
         topics: list[str] = []
-        for shard in shards:
-            exchange = str(shard["name"]).split("/")[1]
-            if symbol in shard["symbols"] and (not exchanges or exchange in exchanges):
-                endpoints[str(shard["name"])] = str(shard["endpoint"])
-                topics += [f"{kind}|{exchange}|{symbol}" for kind in (*kinds, "marker")]
+        own = [kind for kind in kinds if kind not in _MERGED_CHANNELS]
+        for one in self.components("exchange/*/market-data/*") if own else ():
+            exchange = str(one["name"]).split("/")[1]
+            if symbol in one["symbols"] and exchange in wanted:
+                endpoints[str(one["name"])] = str(one["endpoint"])
+                topics += [f"{kind}|{exchange}|{symbol}" for kind in (*own, "marker")]
+        for one in self.components("aggregator") if merged else ():
+            endpoints["aggregator"] = str(one["endpoint"])
+            topics += [f"{kind}|*|{symbol}" for kind in merged]
         if not endpoints:
-            raise _not_carried(symbol)
+            raise Refused(f"the publishers of {symbol} are just starting; ask again in a moment")
         return endpoints, topics
 
+    @staticmethod
+    def _check_exchanges(exchanges: Iterable[str], running: Iterable[str]) -> None:
+        for exchange in exchanges:
+            if exchange not in running:
+                raise UnknownExchange(f"this system does not run {exchange!r}; it runs {', '.join(running) or 'none'}")
 
-def _not_carried(symbol: str) -> UnknownSymbol:
-    return UnknownSymbol(f"no exchange of this system carries {symbol!r}; see: thespian-connector status")
 
-
-def _no_book(exchange: str, symbol: str) -> OrderBook:
-    return OrderBook(
-        exchange=exchange,
-        symbol=symbol,
-        stream="",
-        update_id=0,
-        trust=Trust.SYNCING,
-        bids=(),
-        asks=(),
-        certified=(0, 0),
-    )
+def _check_depth(depth: int) -> None:
+    if depth < 0:
+        raise UsageError(f"depth: {depth} levels cannot be shown; take 0 for all")
 
 
 def _channel(value: str | Channel) -> str:

@@ -70,21 +70,27 @@ class Component(BaseActor):
         elif message.operation in self.quick:
             self.send(sender, self._answer(self.quick[message.operation], message))
         elif message.operation in self.slow:
-            function = self.slow[message.operation]
-            if not self.worker.submit(lambda: self._answers.put((sender, self._answer(function, message)))):
-                error = Refused(f"{self.name} has too many requests waiting; ask again later")
-                self.send(sender, failure(message.correlation, error, self.context.root_incarnation))
+            self.submit(self.slow[message.operation], message, sender)
         else:
             error = Refused(f"{self.name} knows no operation {message.operation!r}")
-            self.send(sender, failure(message.correlation, error, self.context.root_incarnation))
+            self.send(sender, failure(message.correlation, error, self._asker(message)))
+
+    def submit(self, function: Callable[[Arguments], Any], request: Request, client: Address) -> None:
+        """Runs `function` on the worker; what it returns, or the error of our tree that it raises, is the answer."""
+        if not self.worker.submit(lambda: self._answers.put((client, self._answer(function, request)))):
+            error = Refused(f"{self.name} has too many requests waiting; ask again later")
+            self.send(client, failure(request.correlation, error, self._asker(request)))
+
+    def _asker(self, request: Request) -> int:
+        return request.asker or self.context.root_incarnation
 
     def _answer(self, function: Callable[[Arguments], Any], request: Request) -> Reply:
-        root = self.context.root_incarnation
+        asker = self._asker(request)
         try:
             result = function(unpack(request.body, Arguments) if request.body else {})
         except ConnectorError as error:
-            return failure(request.correlation, error, root)
-        return Reply(root, request.correlation, True, pack(result))
+            return failure(request.correlation, error, asker)
+        return Reply(asker, request.correlation, True, pack(result))
 
     def _send_answer(self, answer: tuple[Address, Reply]) -> None:
         self.send(*answer)

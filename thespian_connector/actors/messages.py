@@ -105,6 +105,8 @@ class Request(Message, frozen=True):
     operation: str
     body: bytes = b""
     timeout_s: float = 5.0
+    #: The incarnation that the answer is for; 0: Root's.
+    asker: int = 0
 
 
 class Reply(Message, frozen=True):
@@ -129,6 +131,19 @@ class Announce(Message, frozen=True):
     host: str
     endpoint: str = ""
     symbols: tuple[str, ...] = ()
+
+
+class Watch(Message, frozen=True):
+    """Asks Registry who matches `pattern`, now and at each change. Repeated, it renews what Registry may send."""
+
+    asker: int
+    pattern: str
+
+
+class Found(Message, frozen=True):
+    """Registry's answer to Watch: everybody who matches, as last announced."""
+
+    components: tuple[Announce, ...]
 
 
 class HostUp(Message, frozen=True):

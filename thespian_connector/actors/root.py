@@ -26,19 +26,22 @@ from thespian_connector.model.errors import (
 
 from .component import Arguments, failure
 from .messages import Address, Announce, HostUp, Message, Reply, Request, RunExchange, pack, unpack
-from .policy import ChildSpec
+from .policy import ChildSpec, State
 from .registry import entry
-from .settings import ExchangeSettings, ExchangeStart, Settings
+from .settings import AggregatorStart, ExchangeSettings, ExchangeStart, Settings
 from .status import Gather, document
 from .supervisor import Supervisor
 
 logger = logging.getLogger(__name__)
 
 REGISTRY = "thespian_connector.actors.registry.Registry"
+AGGREGATOR = "thespian_connector.actors.aggregator.Aggregator"
 
 #: How long `status` waits for a component before it goes without it.
 _STATUS_S_MAX = 0.5
 _GATEWAY_OPERATIONS = ("ticker", "trades", "instruments", "clock")
+_MERGED_OPERATIONS = ("merged_book", "best")
+_REPORTING_KINDS = ("Gateway", "MarketData", "Aggregator")
 
 
 @dataclass
@@ -74,7 +77,12 @@ class Root(Supervisor):
 
     def begin(self, body: bytes) -> tuple[ChildSpec, ...]:
         self.settings = unpack(body, Settings)
-        return (ChildSpec("registry", REGISTRY),)
+        socket = Path(self.context.runtime_dir) / "aggregator.sock"
+        start = AggregatorStart(endpoint=f"ipc://{socket}", lock_path=str(socket.with_suffix(".lock")))
+        return (
+            ChildSpec("registry", REGISTRY),
+            ChildSpec("aggregator", AGGREGATOR, pack(start), endpoint=start.endpoint),
+        )
 
     def child_context(self) -> Any:
         context = self.context
@@ -86,20 +94,25 @@ class Root(Supervisor):
         self._on_announce(message)
 
     def child_ready(self, name: str, address: Address, incarnation: int) -> None:
-        logger.debug("%s is told what is known", name)
-        for announced in self._known.values():
-            self.send(address, _for(incarnation, announced))
+        """Registry is told everything; the others where Registry is, and ask it themselves."""
+        told = list(self._known) if name == "registry" else ["registry"]
+        for announced in map(self._known.get, told):
+            if announced is not None:
+                self.send(address, _for(incarnation, announced))
+        if name == "registry":
+            self._tell_children(self._known["registry"])
+
+    def _tell_children(self, registry: Announce) -> None:
+        for name, child in self._processes.items():
+            if name != "registry" and self.supervision.children[name].state is State.RUNNING:
+                self.send(child.address, _for(child.incarnation, registry))
 
     def _on_host_up(self, message: HostUp) -> None:
         self._hosts[message.host] = message
-        for exchange, settings in self.settings.exchanges.items():
-            if settings.enabled:
-                start = ExchangeStart(
-                    exchange=exchange,
-                    settings=settings,
-                    budget_dir=str(Path(self.context.runtime_dir).parent / "budgets"),
-                )
-                self.send(message.address, RunExchange(message.incarnation, exchange, pack(start)))
+        budget_dir = str(Path(self.context.runtime_dir).parent / "budgets")
+        for exchange, settings in self._enabled().items():
+            start = ExchangeStart(exchange=exchange, settings=settings, budget_dir=budget_dir)
+            self.send(message.address, RunExchange(message.incarnation, exchange, pack(start)))
 
     def _on_announce(self, message: Announce) -> None:
         self._known[message.name] = message
@@ -137,13 +150,14 @@ class Root(Supervisor):
         arguments = unpack(message.body, Arguments) if message.body else {}
         operation = message.operation
         if operation == "ping":
-            running = [one for one in self.settings.exchanges.values() if one.enabled]
-            books = sum(len(one.symbols) for one in running)
+            books = sum(len(one.symbols) for one in self._enabled().values())
             self._answer(client, message, {"pid": os.getpid(), "incarnation": self.incarnation, "books": books})
         elif operation == "components":
             self._answer(client, message, [entry(one) for one in self._known.values()])
         elif operation == "status":
             self._status(message, client)
+        elif operation == "exchanges":
+            self._answer(client, message, {name: one.symbols for name, one in self._enabled().items()})
         elif operation == "settings":
             self._answer(client, message, self._exchange_settings(arguments))
         elif operation == "resolve":
@@ -156,13 +170,19 @@ class Root(Supervisor):
 
     def _exchange_settings(self, arguments: Arguments) -> ExchangeSettings:
         exchange = str(arguments.get("exchange", ""))
-        settings = self.settings.exchanges.get(exchange)
-        if settings is None or not settings.enabled:
-            known = ", ".join(name for name, one in self.settings.exchanges.items() if one.enabled)
-            raise UnknownExchange(f"this system does not run {exchange!r}; it runs {known or 'no exchange'}")
-        return settings
+        enabled = self._enabled()
+        if exchange not in enabled:
+            known = ", ".join(enabled) or "no exchange"
+            raise UnknownExchange(f"this system does not run {exchange!r}; it runs {known}")
+        return enabled[exchange]
+
+    def _enabled(self) -> dict[str, ExchangeSettings]:
+        return {name: one for name, one in self.settings.exchanges.items() if one.enabled}
 
     def _component_for(self, operation: str, arguments: Arguments) -> str:
+        if operation in _MERGED_OPERATIONS:
+            self._check_carried(str(arguments.get("symbol", "")))
+            return "aggregator"
         settings = self._exchange_settings(arguments)
         exchange, symbol = str(arguments["exchange"]), str(arguments.get("symbol", ""))
         if operation in _GATEWAY_OPERATIONS:
@@ -175,6 +195,14 @@ class Root(Supervisor):
                 f" (config: exchanges.{exchange}.symbols)"
             )
         return f"exchange/{exchange}/market-data/{settings.symbols.index(symbol) // settings.shard_symbols}"
+
+    def _check_carried(self, symbol: str) -> None:
+        carried = dict.fromkeys(known for one in self._enabled().values() for known in one.symbols)
+        if symbol not in carried:
+            raise UnknownSymbol(
+                f"no exchange of this system carries {symbol!r}; they carry {', '.join(carried) or 'nothing'}"
+                " (config: exchanges.*.symbols)"
+            )
 
     def _pass_on(self, message: Request, client: Address, component: str) -> str:
         announced = self._known.get(component)
@@ -241,7 +269,7 @@ class Root(Supervisor):
             return
         self._gather = Gather(time.monotonic() + _STATUS_S_MAX, [(client, message.correlation)])
         for name, announced in self._known.items():
-            if announced.kind not in ("Gateway", "MarketData"):
+            if announced.kind not in _REPORTING_KINDS:
                 continue
             try:
                 self._pass_on(Request(0, "", "status", b"", _STATUS_S_MAX), None, name)

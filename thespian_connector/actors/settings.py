@@ -64,6 +64,13 @@ class ExchangeStart(Struct, frozen=True, kw_only=True):
     budget_dir: str = ""
 
 
+class AggregatorStart(Struct, frozen=True, kw_only=True):
+    """Where Aggregator publishes."""
+
+    endpoint: str
+    lock_path: str
+
+
 class ShardStart(Struct, frozen=True, kw_only=True):
     """One MarketData shard: its symbols and where it publishes."""
 

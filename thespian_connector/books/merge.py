@@ -6,7 +6,7 @@ arbitrage to be seen, never repaired. Only LIVE books are merged; the rest are n
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from thespian_connector.model import (
     CONTEXT,
     BestPrices,
     BestSide,
+    BookSource,
     Level,
     MergedBook,
     MergedLevel,
@@ -35,27 +36,27 @@ class PricedLevel(Protocol):
 
 
 def merge(books: Iterable[OrderBook], depth: int = 0) -> MergedBook:
-    """One book of the LIVE ones among `books`, `depth` levels a side (0: all).
+    """One book of the LIVE ones among `books`, `depth` levels a side (0: all), as deep as all of them reach.
 
-    Behind the last level that one venue's book was given with, levels hold the shares of the deeper books only.
+    A price behind the last level that one venue's book was given with is left out: what that venue has there is not
+    known, and the deeper books' shares alone would look like the whole. (A side without levels hides nothing.)
 
     :raises ValueError: no book, books of different symbols, or two of one exchange.
     """
     symbol, live, excluded = _sorted_out(books)
-    bids = _merged((book.exchange, book.bids) for book in live)
-    asks = _merged((book.exchange, book.asks) for book in live)
-    bids_best_first = sorted(bids.values(), key=lambda level: level.price, reverse=True)
-    asks_best_first = sorted(asks.values(), key=lambda level: level.price)
-    both = bool(bids and asks)
+    bids_best_first = _side({book.exchange: book.bids for book in live}, depth, descending=True)
+    asks_best_first = _side({book.exchange: book.asks for book in live}, depth, descending=False)
+    both = bool(bids_best_first and asks_best_first)
     return MergedBook(
         symbol=symbol,
-        bids=tuple(bids_best_first[:depth] if depth else bids_best_first),
-        asks=tuple(asks_best_first[:depth] if depth else asks_best_first),
+        bids=tuple(bids_best_first),
+        asks=tuple(asks_best_first),
         exchanges=tuple(book.exchange for book in live),
         excluded=excluded,
         crossed=both and bids_best_first[0].price > asks_best_first[0].price,
         locked=both and bids_best_first[0].price == asks_best_first[0].price,
         received_time_ns=max((book.received_time_ns for book in live), default=0),
+        sources={book.exchange: BookSource(book.stream, book.update_id) for book in live},
     )
 
 
@@ -114,9 +115,21 @@ def _sorted_out(books: Iterable[OrderBook]) -> tuple[str, list[OrderBook], dict[
     return symbols.pop(), live, excluded
 
 
-def _merged(sides: Iterable[tuple[str, tuple[Level, ...]]]) -> dict[Decimal, MergedLevel]:
+def _side(sides: Mapping[str, tuple[Level, ...]], depth: int, *, descending: bool) -> list[MergedLevel]:
+    """Best first. Of each book no more than `depth` levels can be among the best `depth` of the merged one."""
+    if depth:
+        sides = {exchange: levels[:depth] for exchange, levels in sides.items()}
+    merged = sorted(_merged(sides).values(), key=lambda level: level.price, reverse=descending)
+    edges = [levels[-1].price for levels in sides.values() if levels and not 0 < depth == len(levels)]
+    if edges:
+        edge = max(edges) if descending else min(edges)
+        merged = [level for level in merged if (level.price >= edge if descending else level.price <= edge)]
+    return merged[:depth] if depth else merged
+
+
+def _merged(sides: Mapping[str, tuple[Level, ...]]) -> dict[Decimal, MergedLevel]:
     merged: dict[Decimal, MergedLevel] = {}
-    for exchange, levels in sides:
+    for exchange, levels in sides.items():
         for price, quantity in levels:
             known = merged.get(price)
             if known is None:

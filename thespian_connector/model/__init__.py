@@ -10,7 +10,18 @@ from .documents import plain, to_json
 from .enums import Channel, Environment, ExecType, InstrumentStatus, OrderStatus, OrderType, Side, TimeInForce, Trust
 from .errors import ConnectorError
 from .instruments import Instrument
-from .market import BestPrices, BestSide, BookStatus, Level, MergedBook, MergedLevel, OrderBook, Ticker, Trade
+from .market import (
+    BestPrices,
+    BestSide,
+    BookSource,
+    BookStatus,
+    Level,
+    MergedBook,
+    MergedLevel,
+    OrderBook,
+    Ticker,
+    Trade,
+)
 from .orders import Fill, Order
 
 __all__ = [
@@ -18,6 +29,7 @@ __all__ = [
     "Balance",
     "BestPrices",
     "BestSide",
+    "BookSource",
     "BookStatus",
     "Channel",
     "ConnectorError",

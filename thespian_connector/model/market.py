@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import NamedTuple
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from .enums import Side, Trust
 
@@ -95,11 +95,19 @@ class MergedLevel(Struct, frozen=True, array_like=True):
     shares: dict[str, Decimal]
 
 
+class BookSource(Struct, frozen=True):
+    """Which book went into a merged one: the last update of which of the venue's streams."""
+
+    stream: str
+    update_id: int
+
+
 class MergedBook(Struct, frozen=True, kw_only=True):
-    """The LIVE books of one symbol as one, best level first.
+    """The LIVE books of one symbol as one, best level first; each level holds the shares of all of them.
 
     `excluded` names each venue that is left out and its trust. `crossed`: some venue's bid is above another's ask;
     `locked`: they are equal. Both are shown, never repaired: a crossed merged book is an arbitrage, not an error.
+    `sources` says by exchange which state of its book it was.
     """
 
     symbol: str
@@ -110,6 +118,7 @@ class MergedBook(Struct, frozen=True, kw_only=True):
     crossed: bool
     locked: bool
     received_time_ns: int = 0
+    sources: dict[str, BookSource] = field(default_factory=dict)
 
 
 class BestSide(Struct, frozen=True):

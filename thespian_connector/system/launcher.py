@@ -227,6 +227,7 @@ def _drain(fd: int) -> None:
 
 def _preload() -> None:
     """Imports what the actors use, once, before the fork: they start in milliseconds and share its memory."""
+    import thespian_connector.actors.aggregator
     import thespian_connector.actors.host_agent
     import thespian_connector.actors.market_data
     import thespian_connector.actors.root  # noqa: F401
