@@ -237,9 +237,7 @@ class RestClient:
         if isinstance(error, Banned):
             self.budget.pause(error.retry_after_s, banned=True)
         elif (
-            isinstance(error, RateLimited)
-            and error.status == 429
-            and error.code not in self.driver.account_limit_codes
+            isinstance(error, RateLimited) and error.status == 429 and error.code not in self.driver.account_limit_codes
         ):
             self.budget.pause(error.retry_after_s)
 
