@@ -498,6 +498,12 @@ class TestBudget:
         assert not each.asked()
         each.client.call(ORDER)
 
+    def test_the_listing_tells_the_present_cap(self, start: Start) -> None:
+        limit = {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 4321}
+        each = start(document({"symbols": [], "rateLimits": [limit]}))
+        assert each.market.instruments() == []
+        assert each.budget.used()[0].cap == 4321
+
     def test_bybit_needs_no_question_and_starts_with_a_loan(self, start: Start) -> None:
         each = start(document({"retCode": 0, "retMsg": "OK", "result": {}, "time": 1}), exchange="bybit")
         for n in range(20):

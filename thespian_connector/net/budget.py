@@ -40,7 +40,7 @@ from thespian_connector.drivers.base import Driver, Limit, Usage
 from thespian_connector.model.errors import LimitExceeded, UsageError
 
 from .ledger import UNMEASURED, Ledger, State
-from .meter import NS, Knowledge, Meter
+from .meter import COUNT_MAX, NS, Knowledge, Meter
 from .timebase import SYSTEM, Timebase
 
 #: A window that no header tells and that is waited out rather than guessed.
@@ -244,7 +244,7 @@ class Budget:
     def _top(self, meter: Meter, priority: Priority, units: int) -> int:
         if meter.knowledge is Knowledge.ASSUMED and priority is Priority.DATA:
             priority = Priority.RECONCILE  # data borrows while its own share counts as spent
-        top = ceiling(meter.limit.cap, priority)
+        top = ceiling(meter.cap, priority)
         if units > top:
             raise UsageError(
                 f"{self.exchange}: {units} of {meter.limit.name} at once are more than the {top} that"
@@ -305,7 +305,7 @@ class Budget:
                 if meter.limit.name in told:
                     meter.learn(told[meter.limit.name], clock_ns, slack_ns)
                 else:
-                    half = meter.limit.cap // 2 + meter.granted
+                    half = meter.cap // 2 + meter.granted
                     meter.assume(half, Knowledge.ASSUMED, clock_ns, state.now_ns, slack_ns)
             state.probe_ns = 0
             state.dirty = True
@@ -322,6 +322,17 @@ class Budget:
             after_ns, slack_ns = state.clock(meter)
             meter.shift(before_ns, after_ns, slack_before_ns, slack_ns)
         state.dirty = True
+
+    def set_caps(self, limits: Iterable[Limit]) -> None:
+        """The caps that the venue itself named (`Driver.limits_of`), for every process. A limit that we do not keep,
+        or over another window, is left out."""
+        with self._ledger.transaction() as state:
+            told = {(limit.name, limit.kind, limit.window_s): limit.cap for limit in limits}
+            for meter in state.meters:
+                cap = told.get((meter.limit.name, meter.limit.kind, meter.limit.window_s), meter.cap)
+                if cap != meter.cap and 0 < cap <= COUNT_MAX:
+                    meter.cap = cap
+                    state.dirty = True
 
     def pause(self, seconds: float | None, *, banned: bool = False) -> None:
         """The venue wants silence from this IP: no process sends anything, cancels included, until it is over. A pause
@@ -352,7 +363,7 @@ class Budget:
                     limit=meter.limit.name,
                     kind=meter.limit.kind,
                     used=meter.used(*state.clock(meter)),
-                    cap=meter.limit.cap,
+                    cap=meter.cap,
                     window_s=meter.limit.window_s,
                     paused_until_ns=paused_until_ns,
                     known=meter.knowledge.name.lower(),
@@ -366,7 +377,7 @@ class Budget:
     def _remake(state: State, existed: bool) -> None:
         assert state.error_ns == UNMEASURED
         for meter in state.meters:
-            cap = meter.limit.cap
+            cap = meter.cap
             clock_ns, slack_ns = state.clock(meter)
             if meter.limit.reported:
                 spent, knowledge = ceiling(cap, Priority.ORDER), Knowledge.UNKNOWN

@@ -26,7 +26,7 @@ from .meter import NS, Meter
 from .timebase import Timebase
 
 MAGIC = b"TCBUDGET"
-VERSION = 1
+VERSION = 2
 _HEADER = struct.Struct("<8sHHI16sqqqqqqq")
 _CHECKSUM = struct.Struct("<I")
 #: `State.error_ns` while nobody has measured the venue's clock.
@@ -66,6 +66,7 @@ class State:
         self.dirty = False
         for meter in self.meters:
             meter.forget()
+            meter.cap = meter.limit.cap
 
     @property
     def slack_ns(self) -> int:

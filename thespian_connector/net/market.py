@@ -20,7 +20,10 @@ class MarketRest:
         self.client = client
 
     def instruments(self, *, deadline_s: float | None = None) -> list[Instrument]:
-        return self.driver.parse_instruments(self.client.call(self.driver.instruments_request(), deadline_s=deadline_s))
+        """Also tells the shared budget the limits that the listing names."""
+        body = self.client.call(self.driver.instruments_request(), deadline_s=deadline_s)
+        self.client.budget.set_caps(self.driver.limits_of(body))
+        return self.driver.parse_instruments(body)
 
     def depth(
         self, native: str, depth: int, *, priority: Priority = Priority.DATA, deadline_s: float | None = None

@@ -39,7 +39,7 @@ class Meter:
     """One limit's count. `clock_ns` is the venue's time where `aligned`, else the host's monotonic time; `slack_ns` is
     how far the estimate of the venue's time may be off."""
 
-    HEAD: ClassVar[struct.Struct] = struct.Struct("<BqqI")
+    HEAD: ClassVar[struct.Struct] = struct.Struct("<BIqqI")
     SLOTS_ALIGNED: ClassVar[int] = 4
     SLOTS_ROLLING: ClassVar[int] = 64
     #: Slots that one rolling window is cut into: the price of the ring is one slot's time of patience.
@@ -55,6 +55,8 @@ class Meter:
         self.slot_ns = self.window_ns if self.aligned else self.window_ns // self.SLOTS_A_WINDOW
         self._record = struct.Struct(f"<{self.slots}I")
         self.size = self.HEAD.size + self._record.size
+        #: The venue's present cap, where it told one (`Budget.set_caps`).
+        self.cap = limit.cap
         self.knowledge = Knowledge.COUNTED
         self.since_ns = 0
         #: Units granted since `since_ns` while UNKNOWN: the header that tells may not have counted them yet.
@@ -65,12 +67,13 @@ class Meter:
     # -- record
 
     def load(self, buffer: bytes | bytearray, at: int) -> None:
-        knowledge, self.since_ns, self.newest, self.granted = self.HEAD.unpack_from(buffer, at)
+        knowledge, self.cap, self.since_ns, self.newest, self.granted = self.HEAD.unpack_from(buffer, at)
         self.knowledge = Knowledge(knowledge)
         self.counts = list(self._record.unpack_from(buffer, at + self.HEAD.size))
 
     def store(self, buffer: bytearray, at: int) -> None:
-        self.HEAD.pack_into(buffer, at, self.knowledge, self.since_ns, self.newest, min(self.granted, COUNT_MAX))
+        granted = min(self.granted, COUNT_MAX)
+        self.HEAD.pack_into(buffer, at, self.knowledge, self.cap, self.since_ns, self.newest, granted)
         self._record.pack_into(buffer, at + self.HEAD.size, *self.counts)
 
     # -- slots

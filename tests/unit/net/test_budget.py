@@ -142,6 +142,28 @@ class TestHeaders:
         assert used(budget) == 0
 
 
+class TestCaps:
+    def test_a_cap_that_the_venue_named_counts_for_every_process(
+        self, opened: Callable[..., Budget], time: FakeTime
+    ) -> None:
+        budget, other = known(opened(), time), opened()
+        budget.set_caps([Limit(name="weight_1m", kind="weight", cap=100, window_s=60, aligned=True)])
+        assert other.try_acquire("weight", 79) > 0
+        assert other.try_acquire("weight", 78) == 0.0
+        assert other.used()[0].cap == 100
+
+    def test_limits_over_other_windows_say_nothing_of_ours(self, opened: Callable[..., Budget], time: FakeTime) -> None:
+        budget = known(opened(), time)
+        budget.set_caps(
+            [
+                Limit(name="weight_1m", kind="weight", cap=10, window_s=30, aligned=True),
+                Limit(name="requests_5m", kind="requests", cap=10, window_s=300, aligned=True),
+                Limit(name="weight_1m", kind="requests", cap=10, window_s=60, aligned=True),
+            ]
+        )
+        assert budget.used()[0].cap == 1000
+
+
 class TestANewFile:
     def test_one_probe_goes_and_its_header_is_the_truth(self, opened: Callable[..., Budget], time: FakeTime) -> None:
         budget = opened()
@@ -330,9 +352,7 @@ class TestTheFile:
         assert stat.S_IMODE(budget.path.parent.stat().st_mode) == 0o700
 
     @pytest.mark.parametrize("spoil", ["torn", "emptied", "longer", "flipped", "version", "noise"])
-    def test_an_unreadable_one_counts_as_spent(
-        self, opened: Callable[..., Budget], time: FakeTime, spoil: str
-    ) -> None:
+    def test_an_unreadable_one_counts_as_spent(self, opened: Callable[..., Budget], time: FakeTime, spoil: str) -> None:
         budget = known(opened(WEIGHT, CONNECTS), time)
         record = budget.path.read_bytes()
         middle = len(record) // 2
