@@ -47,6 +47,9 @@ SILENCE_CHECK_S = 3.0
 #: The least pause between two such checks of one session, whichever books they are of: 6 a second of weight 5 leave
 #: more than two thirds of Binance's 6,000 a minute to others.
 SILENCE_CHECK_EVERY_S = 0.15
+#: However busy the books are, one of them is compared with the venue this often: a stream that was late from the first
+#: message on is found by nothing else. Weight 20 a minute on Binance.
+AUDIT_S = 15.0
 #: A venue that is ahead of a book for this long has stopped sending: updates in flight arrive within it.
 BEHIND_GRACE_S = 1.0
 #: A book without proof for this long is STALE, where REST proves and where a stream repeats (Bybit: every 3 s).

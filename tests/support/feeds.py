@@ -34,6 +34,7 @@ QUICK = FeedTiming(
     refill_every_s=0.05,
     silence_check_s=30,
     silence_check_every_s=0.02,
+    audit_s=1000,
     stale_rest_s=30,
     stale_stream_s=30,
     silent_reconnect_s=30,

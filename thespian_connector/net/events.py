@@ -62,6 +62,7 @@ class FeedTiming(Struct, frozen=True, kw_only=True):
     refill_every_s: float = limits.REFILL_EVERY_S
     silence_check_s: float = limits.SILENCE_CHECK_S
     silence_check_every_s: float = limits.SILENCE_CHECK_EVERY_S
+    audit_s: float = limits.AUDIT_S
     behind_grace_s: float = limits.BEHIND_GRACE_S
     stale_rest_s: float = limits.STALE_REST_S
     stale_stream_s: float = limits.STALE_STREAM_S

@@ -298,7 +298,7 @@ class FeedSession:
         self._refused_due_ns = now_ns + int(self._timing.refused_retry_s * _NS)
         self._poll.register(socket.fileno(), select.POLLIN)
         self._connects += 1
-        self._care.connected()
+        self._care.connected(now_ns)
         if self._connects > 1:
             self._intake.tell_reconnected()
         try:

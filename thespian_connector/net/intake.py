@@ -12,7 +12,7 @@ from thespian_connector import limits
 from thespian_connector.books.states import Outcome
 from thespian_connector.books.tracked import TrackedBook
 from thespian_connector.drivers.base import Driver
-from thespian_connector.model import BookStatus, Channel, Level, Trust, dec
+from thespian_connector.model import BookStatus, Channel, Trust
 from thespian_connector.model.wire import (
     Ack,
     BookDiff,
@@ -186,6 +186,8 @@ class Intake:
         slot.sequence = event.sequence
         with self.lock:
             outcome = slot.tracked.on_snapshot(event, wall_ns)
+        if now_ns - event.venue_time_ns <= self.lag.late_after:  # that of a quiet book may be old without being late
+            self.lag.note(event.venue_time_ns, now_ns)
         if outcome is Outcome.GAP:
             self._control.lost_track(slot, now_ns)
         self.changed(slot, levels=outcome is Outcome.APPLIED)
@@ -198,7 +200,7 @@ class Intake:
             return
         tracked = slot.tracked
         if tracked is not None and tracked.joined and not self.lagging_since_ns:
-            if position <= slot.position or _equal(tracked.best(), top):
+            if position <= slot.position or records.same_top(tracked.best(), top):
                 slot.proved(now_ns)
                 with self.lock:
                     tracked.mark_verified(wall_ns)
@@ -256,15 +258,17 @@ class Intake:
             return
         self.count("late")
         late_ns = now_ns - venue_time_ns - self.lag.base_ns
-        reason = f"updates come {late_ns / 1e9:.1f} s late"
         if not self.lagging_since_ns:
-            self.lagging_since_ns = now_ns
-            for other in self._slots.values():
-                if other.tracked is not None and other.tracked.trust is Trust.LIVE:
-                    self._lagged.add(other)
-                    other.tracked.mark_stale(wall_ns, reason)
+            self._start_lagging(now_ns, wall_ns, late_ns)
         self._lagged.add(slot)
-        slot.tracked.mark_stale(wall_ns, reason)
+        slot.tracked.mark_stale(wall_ns, _late_reason(late_ns))
+
+    def _start_lagging(self, now_ns: int, wall_ns: int, late_ns: int) -> None:
+        self.lagging_since_ns = now_ns
+        for slot in self._slots.values():
+            if slot.tracked is not None and slot.tracked.trust is Trust.LIVE:
+                self._lagged.add(slot)
+                slot.tracked.mark_stale(wall_ns, _late_reason(late_ns))
 
     def _note_lag(self, venue_time_ns: int, now_ns: int) -> None:
         if now_ns - venue_time_ns <= self.lag.late_after:
@@ -274,6 +278,14 @@ class Intake:
         else:
             self.lag.last_ns = now_ns - venue_time_ns - self.lag.base_ns
             self.tell_trust()
+
+    def lag_proved(self, late_ns: int, now_ns: int) -> None:
+        """REST showed that the stream, which looks timely by its own clock, is so late."""
+        self.count("lag_proved")
+        self.lag.late_by(late_ns)
+        with self.lock:
+            self._start_lagging(now_ns, time.time_ns(), late_ns)
+        self.tell_trust()
 
     def not_lagging(self, now_ns: int, *, rebase: bool) -> None:
         """Updates come in time again; or, with `rebase`, the venue showed that they always did and a clock jumped."""
@@ -373,12 +385,5 @@ class Intake:
             return [slot.status() for slot in self._slots.values() if slot.tracked is not None]
 
 
-def _equal(best: tuple[Level | None, Level | None], top: tuple[Top, Top]) -> bool:
-    """Whether our best levels are what the venue calls its best; a malformed one is not."""
-    try:
-        return all(
-            (ours is None) if theirs is None else ours == (dec(theirs[0]), dec(theirs[1]))
-            for ours, theirs in zip(best, top, strict=True)
-        )
-    except ValueError:
-        return False
+def _late_reason(late_ns: int) -> str:
+    return f"updates come {late_ns / 1e9:.1f} s late"

@@ -30,6 +30,12 @@ class LagMeter:
         self.base_ns = 0
         self.late_after = NEVER
 
+    def late_by(self, late_ns: int) -> None:
+        """Something else showed that the last update was so late: what looked timely was not."""
+        self._least = self._before = self.base_ns = self.base_ns + self.last_ns - late_ns
+        self.late_after = self.base_ns + self._limit_ns
+        self.last_ns = late_ns
+
     def note(self, venue_time_ns: int, now_ns: int) -> None:
         """An update of `venue_time_ns` was read at `now_ns`."""
         if not venue_time_ns:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from thespian_connector.model import Ticker, Trade, dec
+from thespian_connector.model import Level, Ticker, Trade, dec
 from thespian_connector.model.wire import WireTicker, WireTrade
 
 #: One side's best level as the venue spells it.
@@ -51,3 +51,14 @@ def ticker(exchange: str, symbol: str, wire: WireTicker, top: tuple[Top, Top], r
 
 def _maybe(value: str | None) -> Decimal | None:
     return None if value is None else dec(value)
+
+
+def same_top(best: tuple[Level | None, Level | None], top: tuple[Top, Top]) -> bool:
+    """Whether our best levels are what the venue calls its best; a malformed one is not."""
+    try:
+        return all(
+            (ours is None) if theirs is None else ours == (dec(theirs[0]), dec(theirs[1]))
+            for ours, theirs in zip(best, top, strict=True)
+        )
+    except ValueError:
+        return False

@@ -64,6 +64,7 @@ class Slot:
         self.ahead_ns = 0
         self.ahead_asked = False
         self.check_due_ns = 0
+        self.audited_ns = 0
         # -- snapshots and resubscriptions
         self.due_ns = 0
         self.refill_due_ns = 0

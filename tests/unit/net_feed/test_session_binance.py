@@ -334,6 +334,23 @@ def test_a_venue_whose_clock_was_set_back_is_not_late_for_long() -> None:
         assert feed.trust() is Trust.LIVE
 
 
+def test_a_stream_that_is_late_from_its_first_message_on_is_found_by_an_audit() -> None:
+    """It looks timely by its own clock; only the venue's REST knows better."""
+    with Feed(BINANCE, timing=structs.replace(QUICK, audit_s=1, lag_stale_s=0.4)) as feed:
+        peer = b_live(feed)
+        feed.rest.put("BTCUSDT", b_snapshot(1000))
+        update, until = 12, time.monotonic() + 10
+        while feed.trust() is Trust.LIVE and time.monotonic() < until:
+            peer.send(b_diff(update, update, time_ms=int(time.time() * 1000)))
+            update += 1
+            time.sleep(0.02)
+        assert feed.trust() is Trust.STALE
+        assert "late" in feed.session.status()[0].reason
+        peer.send(b_diff(update, 1001, time_ms=int(time.time() * 1000) + 5000))
+        assert feed.wait_trust(Trust.LIVE).update_id == 1001
+        assert feed.session.counters["connects"] == 1
+
+
 def test_a_session_that_was_held_up_does_not_vouch_for_its_books_nor_blame_the_venue() -> None:
     timing = structs.replace(QUICK, held_up_s=0.4, silent_reconnect_s=0.4, stale_rest_s=0.4, silence_check_s=0.3)
 
