@@ -12,6 +12,7 @@ from collections import Counter, deque
 from pathlib import Path
 from typing import Any
 
+import pytest
 from support.http_server import Asked, HttpServer, Reply, document
 from support.limiter import clients
 from support.waiting import wait_until
@@ -84,6 +85,7 @@ class RollingVenue:
         ]
 
 
+@pytest.mark.slow
 def test_aligned_windows_are_filled_and_never_overfilled(tmp_path: Path) -> None:
     venue = AlignedVenue()
     options: dict[str, Any] = {"exchange": "binance", "directory": str(tmp_path), "limits": venue.limits()}
@@ -107,6 +109,7 @@ def test_aligned_windows_are_filled_and_never_overfilled(tmp_path: Path) -> None
     assert max(whole) <= CAP
 
 
+@pytest.mark.slow
 def test_rolling_windows_are_filled_and_never_overfilled(tmp_path: Path) -> None:
     venue = RollingVenue()
     options: dict[str, Any] = {"exchange": "bybit", "directory": str(tmp_path), "limits": venue.limits()}
@@ -124,6 +127,7 @@ def test_rolling_windows_are_filled_and_never_overfilled(tmp_path: Path) -> None
     assert (len(steady) - data) / (steady[-1] - steady[0]) >= 0.75 * data / venue.WINDOW_S
 
 
+@pytest.mark.slow
 def test_a_process_stopped_between_its_charge_and_its_request_does_not_send_into_the_next_window(
     tmp_path: Path,
 ) -> None:
@@ -132,15 +136,17 @@ def test_a_process_stopped_between_its_charge_and_its_request_does_not_send_into
     options: dict[str, Any] = {"exchange": "binance", "directory": str(tmp_path), "limits": venue.limits()}
     with (
         HttpServer(venue) as server,
-        clients(**options, url=server.url, path="/api/v3/depth", weight=WEIGHT, seconds=8.0, threads=3) as started,
+        clients(**options, url=server.url, path="/api/v3/depth", weight=WEIGHT, seconds=11.0, threads=3) as started,
     ):
         frozen = started.start()
         started.start()
         wait_until(lambda: len(venue.windows) >= 2, 20, "requests in two windows")
+        # It may be stopped with the file's lock in its hands: then the others are refused, and spend nothing, until it
+        # goes on. So the fault lasts a fixed time, and nobody's progress meanwhile is waited for.
         os.kill(frozen.pid, signal.SIGSTOP)
-        stopped_at = venue.window()
-        wait_until(lambda: venue.windows[stopped_at + 2] > 0, 20, "the others go on")
+        time.sleep(2.5 * venue.WINDOW_S)
         os.kill(frozen.pid, signal.SIGCONT)
+        resumed_at = venue.window()
         counts = started.counts(40)
     assert venue.refused == 0, json.dumps(counts)
-    assert venue.windows[stopped_at + 2] > 0
+    assert max(venue.windows) > resumed_at, "they went on"
