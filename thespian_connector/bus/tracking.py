@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from thespian_connector.model import BookStatus, OrderBook, Trust
+from thespian_connector.model import BestPrices, BookStatus, MergedBook, OrderBook, Trust
 
 from .codec import STATE_KINDS, decode
 from .events import BusEvent, BusHeader, Marker, Record
@@ -170,7 +170,22 @@ class PublisherState:
 
 
 def distrusted(record: Record) -> Record:
-    """`record`, STALE where it said LIVE."""
+    """`record`, STALE where it said LIVE; of several exchanges together nothing is left then but their names."""
     if isinstance(record, OrderBook | BookStatus) and record.trust is Trust.LIVE:
         return replace(record, trust=Trust.STALE)
+    if isinstance(record, MergedBook) and record.exchanges:
+        stale = dict.fromkeys(record.exchanges, Trust.STALE)
+        return replace(
+            record,
+            bids=(),
+            asks=(),
+            exchanges=(),
+            excluded=record.excluded | stale,
+            crossed=False,
+            locked=False,
+            sources={},
+        )
+    if isinstance(record, BestPrices) and (record.bid or record.ask):
+        stale = {side.exchange: Trust.STALE for side in (record.bid, record.ask) if side}
+        return replace(record, bid=None, ask=None, spread=None, crossed=False, excluded=record.excluded | stale)
     return record

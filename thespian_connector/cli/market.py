@@ -1,44 +1,56 @@
-"""``book``, ``best``, ``watch``: what the venues show."""
+"""``book``, ``best``, ``ticker``, ``instruments``: what the venues show now."""
 
 from __future__ import annotations
 
 import argparse
 import itertools
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ._output import print_document
+from ._output import console, paint, print_document, table, trust_colour
 
 if TYPE_CHECKING:
-    from thespian_connector.bus.events import BusEvent
-    from thespian_connector.model import Level, MergedBook, MergedLevel, OrderBook
+    from decimal import Decimal
 
-    AnyLevel = Level | MergedLevel
+    from thespian_connector.connector import Connector
+    from thespian_connector.model import BestPrices, Instrument, MergedBook, OrderBook, Ticker
+    from thespian_connector.model.errors import ConnectorError
 
 _DEPTH = 10
-_PIPE_COLUMNS = 140
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    book = subparsers.add_parser("book", help="an order book", description="The certified levels of a live book.")
-    book.add_argument("symbol", metavar="SYMBOL", help="like BTC/USDT")
+    book = subparsers.add_parser(
+        "book",
+        help="an order book, one venue's or all merged",
+        description="The certified levels: of one venue's book, or as deep as all LIVE venues' books are proved.",
+    )
+    _symbol(book)
     book.add_argument("--exchange", metavar="X", help="one venue's (default: the merged book of all)")
     book.add_argument(
         "--depth", type=int, default=_DEPTH, metavar="N", help=f"levels a side (default {_DEPTH}; 0: all)"
     )
     book.set_defaults(run=run_book)
     best = subparsers.add_parser("best", help="the best prices and who quotes them")
-    best.add_argument("symbol", metavar="SYMBOL", help="like BTC/USDT")
+    _symbol(best)
     best.set_defaults(run=run_best)
-    watch = subparsers.add_parser("watch", help="events as they come", description="One line an event.")
-    watch.add_argument("symbol", metavar="SYMBOL", help="like BTC/USDT")
-    watch.add_argument(
-        "--channel", action="append", default=[], metavar="C", help="book, trade, ticker (default: book)"
+    ticker = subparsers.add_parser("ticker", help="last price and 24 hours of each venue, asked over REST")
+    _symbol(ticker)
+    ticker.add_argument("--exchange", metavar="X", help="one venue's (default: all that carry it)")
+    ticker.set_defaults(run=run_ticker)
+    instruments = subparsers.add_parser("instruments", help="what can be traded, and on which grid")
+    instruments.add_argument("exchange", nargs="?", metavar="EXCHANGE", help="one venue's (default: all)")
+    instruments.add_argument(
+        "--symbol", action="append", default=[], metavar="SYMBOL", help="only this one; may be repeated"
     )
-    watch.add_argument("--exchange", action="append", default=[], metavar="X", help="only this one; may be repeated")
-    watch.add_argument("-n", dest="count", type=int, metavar="N", help="end after N events")
-    watch.set_defaults(run=run_watch)
+    instruments.set_defaults(run=run_instruments)
+
+
+def _symbol(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("symbol", metavar="SYMBOL", help="like BTC/USDT")
+
+
+# -- book, best
 
 
 def run_book(args: argparse.Namespace) -> int:
@@ -50,94 +62,151 @@ def run_book(args: argparse.Namespace) -> int:
             if args.json:
                 print_document(merged)
             else:
-                _print_sides(_merged_title(merged), merged.bids, merged.asks)
+                print_merged(merged)
             return 0
         book = connector.order_book(args.exchange, args.symbol, args.depth)
     if args.json:
         print_document(book)
     else:
-        _print_sides(_book_title(book), book.bids, book.asks)
+        _print_book(book)
     return 0
 
 
 def run_best(args: argparse.Namespace) -> int:
     from thespian_connector.connector import Connector
-    from thespian_connector.model import text
 
     with Connector.attach(args.system) as connector:
         best = connector.best(args.symbol)
     if args.json:
         print_document(best)
-        return 0
-    for name, side in (("bid", best.bid), ("ask", best.ask)):
-        print(f"{name} {text(side.quantity)} @ {text(side.price)} {side.exchange}" if side else f"{name} none")
-    print(f"spread {text(best.spread) if best.spread is not None else 'none'}{' CROSSED' if best.crossed else ''}")
+    else:
+        _print_best(best)
     return 0
 
 
-def _book_title(book: OrderBook) -> str:
-    colour = "green" if book.trust.value == "LIVE" else "yellow"
-    return f"{book.exchange} {book.symbol} [{colour}]{book.trust}[/] update {book.update_id} of {book.stream}"
-
-
-def _merged_title(book: MergedBook) -> str:
-    left_out = "".join(f", [yellow]{exchange} {trust}[/]" for exchange, trust in book.excluded.items())
-    crossed = " [red]crossed[/]" if book.crossed else ""
-    return f"{book.symbol} of {', '.join(book.exchanges) or 'no exchange'}{left_out}{crossed}"
-
-
-def _print_sides(title: str, bids: Sequence[AnyLevel], asks: Sequence[AnyLevel]) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-
+def _print_book(book: OrderBook) -> None:
     from thespian_connector.model import text
 
-    table = Table("bid quantity", "bid", "ask", "ask quantity", title=title, box=SIMPLE_HEAD)
-    for column in table.columns:
-        column.justify = "right"
-    for bid, ask in itertools.zip_longest(bids, asks):
-        left = (text(bid.quantity), text(bid.price)) if bid else ("", "")
-        right = (text(ask.price), text(ask.quantity)) if ask else ("", "")
-        table.add_row(*left, *right)
-    Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS).print(table)
+    trust = f"[{trust_colour(book.trust)}]{book.trust}[/]"
+    title = f"{book.exchange} {book.symbol} {trust} update {book.update_id} of {book.stream}"
+    shown = table("bid quantity", "bid", "ask", "ask quantity")
+    for bid, ask in itertools.zip_longest(book.bids, book.asks):
+        left = (text(bid.quantity), f"[green]{text(bid.price)}") if bid else ("", "")
+        right = (f"[red]{text(ask.price)}", text(ask.quantity)) if ask else ("", "")
+        shown.add_row(*left, *right)
+    console().print(title, shown, sep="\n")
 
 
-def run_watch(args: argparse.Namespace) -> int:
+def print_merged(book: MergedBook) -> None:
+    """A table: prices in the middle, totals beside them, each venue's share outside."""
+    from thespian_connector.model import text
+
+    left_out = "".join(f", without {exchange}: [yellow]{trust}[/]" for exchange, trust in book.excluded.items())
+    crossed = ", [red]crossed[/]" if book.crossed else ", [yellow]locked[/]" if book.locked else ""
+    title = f"{book.symbol} of {', '.join(book.exchanges) or 'no exchange'}{left_out}{crossed}"
+    venues = book.exchanges
+    shown = table(*venues, "bid quantity", "bid", "ask", "ask quantity", *venues)
+    for bid, ask in itertools.zip_longest(book.bids, book.asks):
+        left, right = [""] * (len(venues) + 2), [""] * (len(venues) + 2)
+        if bid:
+            left = [*_shares(bid.shares, venues), text(bid.quantity), f"[green]{text(bid.price)}"]
+        if ask:
+            right = [f"[red]{text(ask.price)}", text(ask.quantity), *_shares(ask.shares, venues)]
+        shown.add_row(*left, *right)
+    console().print(title, shown, sep="\n")
+
+
+def _shares(shares: dict[str, Decimal], venues: Iterable[str]) -> list[str]:
+    from thespian_connector.model import text
+
+    return [f"[dim]{text(shares[venue])}" if venue in shares else "" for venue in venues]
+
+
+def _print_best(best: BestPrices) -> None:
+    from thespian_connector.model import text
+
+    for name, side, colour in (("bid", best.bid, "green"), ("ask", best.ask, "red")):
+        price = f"{paint(text(side.price), colour)} x {text(side.quantity)} at {side.exchange}" if side else "none"
+        print(f"{name:<8} {price}")
+    crossed = paint(" crossed", "red") if best.crossed else ""
+    print(f"{'spread':<8} {text(best.spread) if best.spread is not None else 'none'}{crossed}")
+    for exchange, trust in best.excluded.items():
+        print(f"{'without':<8} {exchange}: {paint(trust, 'yellow')}")
+
+
+# -- ticker, instruments
+
+
+def run_ticker(args: argparse.Namespace) -> int:
+    from thespian_connector.connector import Connector
+    from thespian_connector.model.errors import ConnectorError
+
+    tickers: list[Ticker] = []
+    failed: list[ConnectorError] = []
+    with Connector.attach(args.system) as connector:
+        for exchange in [args.exchange] if args.exchange is not None else _carriers(connector, args.symbol):
+            try:
+                tickers.append(connector.ticker(exchange, args.symbol))
+            except ConnectorError as error:
+                failed.append(error)
+    if args.json:
+        for ticker in tickers:
+            print_document(ticker)
+    elif tickers:
+        _print_tickers(tickers)
+    if failed:
+        raise failed[0]  # after what the other venues say
+    return 0
+
+
+def _carriers(connector: Connector, symbol: str) -> list[str]:
+    from thespian_connector.model.errors import UnknownSymbol
+
+    carried = connector.exchanges()
+    found = [exchange for exchange, symbols in carried.items() if symbol in symbols]
+    if not found:
+        known = dict.fromkeys(itertools.chain.from_iterable(carried.values()))
+        raise UnknownSymbol(
+            f"no exchange of this system carries {symbol!r}; they carry {', '.join(known) or 'nothing'};"
+            " name an --exchange to ask it for another"
+        )
+    return found
+
+
+def _print_tickers(tickers: Sequence[Ticker]) -> None:
+    shown = table("exchange", "symbol", "last", "bid", "ask", "open 24 h", "high", "low", "volume", "in quote", left=2)
+    for one in tickers:
+        numbers = (one.last, one.bid, one.ask, one.open, one.high, one.low, one.volume, one.quote_volume)
+        shown.add_row(one.exchange, one.symbol, *map(_number, numbers))
+    console().print(shown)
+
+
+def run_instruments(args: argparse.Namespace) -> int:
     from thespian_connector.connector import Connector
 
     with Connector.attach(args.system) as connector:
-        stream = connector.stream(args.symbol, tuple(args.channel) or ("book",), tuple(args.exchange))
-    for event in itertools.islice(stream, args.count):
-        document = event_document(event)
-        if args.json:
-            print_document(document)
-        else:
-            print(_line(document))
-        sys.stdout.flush()
+        exchanges = [args.exchange] if args.exchange is not None else list(connector.exchanges())
+        found = [one for exchange in exchanges for one in connector.instruments(exchange, args.symbol)]
+    if args.json:
+        for one in found:
+            print_document(one)
+    else:
+        _print_instruments(found)
     return 0
 
 
-def event_document(event: BusEvent) -> dict[str, Any]:
-    """The event as `watch --json` prints it: the record's fields after what the bus knows of it."""
-    from thespian_connector.model import plain
-
-    head = {
-        "kind": event.kind,
-        "exchange": event.exchange,
-        "symbol": event.symbol,
-        "sequence": event.sequence,
-        "incarnation": event.incarnation,
-    }
-    return {**plain(event.record), **head}
+def _print_instruments(instruments: Sequence[Instrument]) -> None:
+    shown = table(
+        "exchange", "symbol", "native", "status", "tick", "step", "min quantity", "max quantity", "min notional", left=4
+    )
+    for one in instruments:
+        status = f"[{'green' if one.status == 'TRADING' else 'yellow'}]{one.status}[/]"
+        numbers = (one.tick_size, one.step_size, one.min_quantity, one.max_quantity, one.min_notional)
+        shown.add_row(one.exchange, one.symbol, one.native, status, *map(_number, numbers))
+    console().print(shown)
 
 
-def _line(document: dict[str, Any]) -> str:
-    head = f"{document['kind']:<7} {document['exchange']:<8} {document['symbol']:<10}"
-    if document["kind"] == "book":
-        bid, ask = ((side[0] if side else ("-", "-")) for side in (document["bids"], document["asks"]))
-        return f"{head} {document['trust']:<8} {bid[1]:>14} @ {bid[0]:<12} {ask[0]:>12} @ {ask[1]:<14}"
-    if document["kind"] == "trade":
-        return f"{head} {document['aggressor']:<4} {document['quantity']} @ {document['price']}"
-    rest = {key: value for key, value in document.items() if key not in ("kind", "exchange", "symbol")}
-    return head + " " + " ".join(f"{key}={value}" for key, value in rest.items() if value is not None)
+def _number(value: Any) -> str:
+    from thespian_connector.model import text
+
+    return "-" if value is None else text(value)

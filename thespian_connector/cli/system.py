@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ._output import print_document, say
+from ._output import print_document, progress, say
 
 _DEFAULT_TIMEOUT_S = 30.0
 #: A pipe has no width; this holds every row whole.
@@ -41,7 +41,10 @@ def run_start(args: argparse.Namespace) -> int:
         from thespian_connector.system import spawn
 
         wait_live = args.wait == "live"
-        spawn.start_detached(args.system, path, overrides, timeout_s=args.timeout, wait_live=wait_live)
+        with progress(f"starting {args.system}") as tell:
+            spawn.start_detached(
+                args.system, path, overrides, timeout_s=args.timeout, wait_live=wait_live, progress=tell
+            )
         _say_started(args)
         return 0
     from thespian_connector.system import config
@@ -75,7 +78,8 @@ def _say_started(args: argparse.Namespace) -> None:
 def run_stop(args: argparse.Namespace) -> int:
     from thespian_connector.system import spawn
 
-    spawn.stop(args.system)
+    with progress(f"stopping {args.system}"):
+        spawn.stop(args.system)
     if not args.json:
         say(f"system {args.system!r} has ended")
     return 0

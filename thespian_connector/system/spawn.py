@@ -33,11 +33,13 @@ def start_detached(
     timeout_s: float,
     wait_live: bool = False,
     owner_pid: int | None = None,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> None:
     """A launcher of its own, ready when this returns.
 
     :param wait_live: ready means that every configured book is LIVE, not only that Root answers.
     :param owner_pid: the system ends with this process.
+    :param progress: told again and again what is still waited for.
     :raises ConfigError: nothing was started.
     :raises ConnectorError: it is not ready within `timeout_s`, or ended, or ran already; what was started is gone.
     """
@@ -58,7 +60,7 @@ def start_detached(
             arguments, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
     try:
-        _wait_ready(runtime, child, timeout_s, wait_live)
+        _wait_ready(runtime, child, timeout_s, wait_live, progress)
     except BaseException:
         with contextlib.suppress(ProcessLookupError):
             child.terminate()
@@ -72,10 +74,17 @@ def start_detached(
     child.returncode = 0  # it goes on; nobody here will wait for it
 
 
-def _wait_ready(runtime: Runtime, child: subprocess.Popen[bytes], timeout_s: float, wait_live: bool) -> None:
+def _wait_ready(
+    runtime: Runtime,
+    child: subprocess.Popen[bytes],
+    timeout_s: float,
+    wait_live: bool,
+    progress: Callable[[str], None],
+) -> None:
     deadline = time.monotonic() + timeout_s
     with closing(Client(runtime)) as client:
         while why := _not_ready(client, wait_live):
+            progress(why)
             code = child.poll()
             if code is not None:
                 raise _ended(runtime, code)
