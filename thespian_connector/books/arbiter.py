@@ -42,6 +42,13 @@ class _Socket:
             self.ahead.clear()
         self.last_id = last_id if self.last_id is None else max(last_id, self.last_id)
 
+    def hold(self, diff: BookDiff, now_ns: int) -> None:
+        """Keep an update until the book has come this far. What is pushed out is no longer part of the run."""
+        self.ahead.append(diff)
+        self.first_id = max(self.first_id, self.ahead[0].first_id)
+        if self.waits_since_ns is None:
+            self.waits_since_ns = now_ns
+
     def begin(self, snapshot: BookSnapshot) -> None:
         """A snapshot of the stream: the run goes on from its id."""
         self.first_id, self.last_id = snapshot.update_id + 1, snapshot.update_id
@@ -109,18 +116,26 @@ class Arbiter:
             return self.on_snapshot(whole, now_ns, socket=socket)
         state.extend(diff.first_id, diff.last_id)
         if len(self._sockets) == 1 and state.waits_since_ns is None:
-            return book.on_diff(diff, now_ns)
+            outcome = book.on_diff(diff, now_ns)
+            if not book.joined and not self._by_rest:
+                state.last_id = None  # it is not in the book, nor kept: nothing may be built on this run
+            return outcome
+        if not book.joined and not self._by_rest:
+            state.hold(diff, now_ns)  # the snapshot may come on the other socket
+            return Outcome.BUFFERED
         if state.epoch < self._epoch:  # still counts as before the service's restart, which the book has followed
             return Outcome.IGNORED
         if state.epoch > self._epoch or (book.joined and diff.first_id > book.update_id + 1):
             if self._kept_by_other(socket):
                 return self._wait(state, diff, now_ns)
             if state.snapshot is not None:
-                state.ahead.append(diff)
+                state.hold(diff, now_ns)
                 return self._promote(now_ns)
         outcome = book.on_diff(diff, now_ns)
         if outcome is Outcome.APPLIED:
             self._catch_up(now_ns)
+        elif outcome is Outcome.GAP and not self._by_rest:
+            state.hold(diff, now_ns)
         return outcome
 
     def on_snapshot(
@@ -169,10 +184,9 @@ class Arbiter:
 
     def _wait(self, state: _Socket, diff: BookDiff, now_ns: int) -> Outcome:
         """Another socket will bring what is missing. If it does not in time, it is the one that is broken."""
-        state.ahead.append(diff)
-        if state.waits_since_ns is None:
-            state.waits_since_ns = now_ns
-        elif now_ns - state.waits_since_ns > ARBITER_WAIT_NS:
+        state.hold(diff, now_ns)
+        assert state.waits_since_ns is not None, "it waits now, if it did not before"
+        if now_ns - state.waits_since_ns > ARBITER_WAIT_NS:
             return self._promote(now_ns)
         return Outcome.BUFFERED
 
@@ -195,6 +209,9 @@ class Arbiter:
         for diff in diffs:  # without a snapshot the first of them is the gap, and the rest wait for the new one
             fate = self.book.on_diff(diff, now_ns)
             outcome = Outcome.GAP if Outcome.GAP in (outcome, fate) else fate
+        if not self.book.joined and not self._by_rest:
+            for diff in diffs:
+                state.hold(diff, now_ns)
         self._catch_up(now_ns)
         return outcome
 

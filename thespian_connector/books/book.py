@@ -7,10 +7,12 @@ update follow, may it be believed) is `tracked`'s matter.
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from thespian_connector.model import Level
 from thespian_connector.model.wire import WireLevels
 
-from .side import BookSide, all_plain, decimal_level, respelled
+from .side import BookSide, all_plain, plain_quantities
 
 
 class PriceBook:
@@ -29,27 +31,25 @@ class PriceBook:
 
         :raises ValueError: a price or quantity that is no plain decimal number; nothing was changed.
         """
-        if not all_plain(bids + asks):
-            bids, asks = respelled(bids), respelled(asks)
+        bid_quantities, ask_quantities = _quantities(bids, asks)
         bid_side, ask_side = self.bids, self.asks
         bid_keys, ask_keys = bid_side.keys_of(bids), ask_side.keys_of(asks)
         if bid_keys is None or ask_keys is None:
             bid_keys, ask_keys = self._learn(bids, asks)
         if bid_keys:
-            bid_side.set(bid_keys, bids)
+            bid_side.set(bid_keys, bid_quantities)
         if ask_keys:
-            ask_side.set(ask_keys, asks)
+            ask_side.set(ask_keys, ask_quantities)
 
     def replace(self, bids: WireLevels, asks: WireLevels) -> None:
         """Forget every level and take these, in any order. The sides' bounds are open afterwards.
 
         :raises ValueError: as :meth:`apply`; nothing was changed.
         """
-        if not all_plain(bids + asks):
-            bids, asks = respelled(bids), respelled(asks)
+        bid_quantities, ask_quantities = _quantities(bids, asks)
         bid_keys, ask_keys = self._learn(bids, asks)
-        self.bids.replace(bid_keys, bids)
-        self.asks.replace(ask_keys, asks)
+        self.bids.replace(bid_keys, bid_quantities)
+        self.asks.replace(ask_keys, ask_quantities)
 
     def _learn(self, bids: WireLevels, asks: WireLevels) -> tuple[list[int], list[int]]:
         """The keys of levels whose prices may be new."""
@@ -80,24 +80,40 @@ class PriceBook:
 
     def best_bid(self) -> Level | None:
         """The highest certified bid; None when there is none."""
-        return self.bids.best()
+        return self.bids.best(self.scale)
 
     def best_ask(self) -> Level | None:
-        return self.asks.best()
+        """The lowest certified ask; None when there is none."""
+        return self.asks.best(self.scale)
 
     def levels(self, depth: int = 0, *, certified: bool = True) -> tuple[tuple[Level, ...], tuple[Level, ...]]:
         """(bids, asks), best first, `depth` a side (0: all); with `certified` False also those that nothing proves."""
         bids, asks = self.pairs(depth, certified=certified)
-        return tuple(map(decimal_level, bids)), tuple(map(decimal_level, asks))
+        return _decimals(bids), _decimals(asks)
 
     def pairs(self, depth: int = 0, *, certified: bool = True) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-        """As :meth:`levels`, but in the venue's own text."""
+        """As :meth:`levels`, but as canonical text."""
         bids, asks = self.bids, self.asks
-        bids_max = bids.certified() if certified else len(bids.keys)
-        asks_max = asks.certified() if certified else len(asks.keys)
-        return bids.pairs(min(depth or bids_max, bids_max)), asks.pairs(min(depth or asks_max, asks_max))
+        bids_max = bids.certified() if certified else bids.count()
+        asks_max = asks.certified() if certified else asks.count()
+        return (
+            bids.pairs(min(depth or bids_max, bids_max), self.scale),
+            asks.pairs(min(depth or asks_max, asks_max), self.scale),
+        )
 
     def crossed(self) -> bool:
         """A bid at or above an ask, which no venue's own book can have: an update is missing or wrong."""
         bids, asks = self.bids.keys, self.asks.keys
         return bool(bids and asks) and bids[-1] + asks[-1] >= 0
+
+
+def _quantities(bids: WireLevels, asks: WireLevels) -> tuple[list[str], list[str]]:
+    """:raises ValueError: a quantity that is no plain decimal number."""
+    bid_quantities, ask_quantities = [quantity for _, quantity in bids], [quantity for _, quantity in asks]
+    if all_plain(bid_quantities + ask_quantities):
+        return bid_quantities, ask_quantities
+    return plain_quantities(bid_quantities), plain_quantities(ask_quantities)
+
+
+def _decimals(pairs: list[tuple[str, str]]) -> tuple[Level, ...]:
+    return tuple([Level(Decimal(price), Decimal(quantity)) for price, quantity in pairs])

@@ -6,8 +6,6 @@ from msgspec import Struct
 
 from thespian_connector.model import Trust
 
-from .side import spell
-
 
 class BookImage(Struct, kw_only=True, gc=False):
     """Encoded (msgpack, JSON) it is the same bytes as the `OrderBook` of the same book, and decodes as one.
@@ -28,8 +26,3 @@ class BookImage(Struct, kw_only=True, gc=False):
     verified_at_ns: int = 0
     venue_time_ns: int = 0
     received_time_ns: int = 0
-
-
-def spelled(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """`pairs` in canonical spelling."""
-    return [(spell(price), spell(quantity)) for price, quantity in pairs]

@@ -79,12 +79,12 @@ def unite(fresh: PriceBook, old: PriceBook) -> None:
     scale = max(fresh.scale, old.scale)
     fresh.widen(scale)
     old.widen(scale)
-    bids_beyond, asks_beyond = _beyond(fresh.bids, old.bids), _beyond(fresh.asks, old.asks)
+    bids_beyond, asks_beyond = _beyond(fresh.bids, old.bids, scale), _beyond(fresh.asks, old.asks, scale)
     fresh.apply(bids_beyond, asks_beyond)
     for side, other in ((fresh.bids, old.bids), (fresh.asks, old.asks)):
         if side.bound is not None:
             side.bound = None if other.bound is None else min(side.bound, other.bound)
 
 
-def _beyond(fresh: BookSide, old: BookSide) -> WireLevels:
-    return [] if fresh.bound is None else old.pairs_beyond(fresh.bound)
+def _beyond(fresh: BookSide, old: BookSide, scale: int) -> WireLevels:
+    return [] if fresh.bound is None else old.pairs_beyond(fresh.bound, scale)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, insort
 from decimal import Decimal
+from itertools import islice
 from typing import Final
 
 from thespian_connector.limits import BOOK_PRICES_REMEMBERED_MAX
@@ -27,7 +28,10 @@ _NUMBER: Final = re.compile(r"([0-9]{1,64})(?:\.([0-9]{1,64}))?")
 #: Every spelling of zero of fewer than 32 zeros that does not begin with "00".
 _ZEROS: Final = frozenset(["0", *("0." + "0" * n for n in range(1, 31))])
 _ZEROS_MANY: Final = "0" * 31
-_new_tuple = tuple.__new__
+#: Keys set before they are swept: so many that most have come back or come again, so few that memory stays small.
+_TOUCHED_MAX: Final = 512
+#: `spare` of a side that is wholly known: it is looked at again after so many changes, because it may have grown.
+_SPARE_MAX: Final = 5_000
 
 
 def parse(number: str) -> tuple[int, int]:
@@ -48,25 +52,21 @@ def parse(number: str) -> tuple[int, int]:
 def spell(number: str) -> str:
     """The canonical spelling of a checked number: no trailing zeros after the point."""
     if "." in number:
-        return number.rstrip("0").rstrip(".")
+        number = number.rstrip("0")
+        if number[-1] == ".":
+            return number[:-1]
     return number
 
 
-def decimal_level(pair: tuple[str, str]) -> Level:
-    """The level of a checked pair. (`tuple.__new__` is what Level's own constructor calls, at half the cost.)"""
-    price, quantity = pair
-    return _new_tuple(Level, (Decimal(spell(price)), Decimal(spell(quantity))))
-
-
-def all_plain(levels: WireLevels) -> bool:
+def all_plain(quantities: list[str]) -> bool:
     """Whether every quantity is a plain number whose zero, if it is one, is among the spellings that `set` knows.
 
     All of them as one text: what is left of it without the digits must be one point and one space a number, or else
     (integers among them, say) a regular expression decides. A check one by one would cost more than the book itself.
     """
-    count = len(levels)
-    text = " ".join([quantity for _, quantity in levels]) + " "
-    if " 00" in text or text.startswith("00") or _ZEROS_MANY in text:
+    count = len(quantities)
+    text = " ".join(quantities) + " "
+    if " 00" in text or text[:2] == "00" or _ZEROS_MANY in text:
         return False
     if (
         count < 512
@@ -82,33 +82,60 @@ def all_plain(levels: WireLevels) -> bool:
     return _PLAIN_LIST.fullmatch(text) is not None and text.count(" ") == count
 
 
-def respelled(levels: WireLevels) -> WireLevels:
-    """`levels` with each quantity in its canonical spelling.
+def plain_quantities(quantities: list[str]) -> list[str]:
+    """`quantities` in their canonical spelling.
 
     :raises ValueError: one is no plain decimal number.
     """
-    return [(price, _respell(quantity)) for price, quantity in levels]
+    return [_spelled(*parse(quantity)) for quantity in quantities]
 
 
-def _respell(quantity: str) -> str:
-    digits, decimals = parse(quantity)
+def _spelled(digits: int, decimals: int) -> str:
+    """The canonical text of digits / 10**decimals."""
     text = str(digits).rjust(decimals + 1, "0")
-    return f"{text[:-decimals]}.{text[-decimals:]}" if decimals else text
+    return spell(f"{text[:-decimals]}.{text[-decimals:]}") if decimals else text
 
 
 class BookSide:
-    """`keys`: sorted, best last. `bound`: the worst key that is certified; None when the whole side is known."""
+    """`keys`: sorted, best last. `bound`: the worst key that is certified; None when the whole side is known.
 
-    __slots__ = ("_best", "_best_pair", "_pairs", "_remembered", "bound", "keys", "sign")
+    A level that went is only marked (by its zero quantity) and swept out later, because most prices near the top come
+    back before that; moving them in and out of the list would be the greatest cost of an update. The best key is
+    always of a real level; who counts levels, or wants more of them than the best, sweeps first.
+
+    `spare`: at least so many levels must be set before `proves` can come to say no where it last said yes.
+    """
+
+    __slots__ = (
+        "_best",
+        "_best_key",
+        "_best_quantity",
+        "_prices",
+        "_quantities",
+        "_remembered",
+        "_touched",
+        "bound",
+        "keys",
+        "sign",
+        "spare",
+    )
 
     def __init__(self, sign: int) -> None:
         self.sign = sign
         self.keys: list[int] = []
         self.bound: int | None = None
-        self._pairs: dict[int, tuple[str, str]] = {}
+        self.spare = 0
+        #: Key -> quantity as the venue spelled it. (Keeping the venue's price text and tuple too would cost an update
+        #: a third more: three old objects to free for each level instead of one.)
+        self._quantities: dict[int, str] = {}
+        #: Keys set since the last sweep; those of levels that went are among them.
+        self._touched: list[int] = []
         #: Price text -> key. Prices come again and again, and a look-up is five times cheaper than parsing.
         self._remembered: dict[str, int] = {}
-        self._best_pair: tuple[str, str] | None = None
+        #: Key -> canonical price text, made when first read.
+        self._prices: dict[int, str] = {}
+        self._best_key = 0
+        self._best_quantity: str | None = None
         self._best: Level | None = None
 
     def keys_of(self, levels: WireLevels) -> list[int] | None:
@@ -142,43 +169,68 @@ class BookSide:
         for price, (digits, decimals) in prices.items():
             self._remembered[price] = sign * digits * 10 ** (scale - decimals)
 
-    def set(self, keys: list[int], levels: WireLevels) -> None:
+    def set(self, keys: list[int], quantities: list[str]) -> None:
         """Each level takes its quantity; a zero one goes, if it was there at all."""
-        pairs, order = self._pairs, self.keys
-        for key, pair in zip(keys, levels, strict=True):
-            if pair[1] in _ZEROS:
-                if key in pairs:
-                    del pairs[key], order[bisect_left(order, key)]
-            else:
-                if key not in pairs:
-                    insort(order, key)
-                pairs[key] = pair
+        held, order = self._quantities, self.keys
+        count = len(held)
+        held.update(zip(keys, quantities, strict=True))
+        if len(held) > count:  # a dict keeps the order of insertion: the new ones are its last
+            for key in islice(reversed(held), len(held) - count):
+                insort(order, key)
+        while order and held[order[-1]] in _ZEROS:
+            del held[order.pop()]
+        self.spare -= len(keys)
+        touched = self._touched
+        touched += keys
+        if len(touched) > _TOUCHED_MAX:
+            self.sweep()
 
-    def replace(self, keys: list[int], levels: WireLevels) -> None:
-        self._pairs = {key: pair for key, pair in zip(keys, levels, strict=True) if pair[1] not in _ZEROS}
-        self.keys = sorted(self._pairs)
-        self.bound = None
+    def sweep(self) -> None:
+        """Take out the levels that went."""
+        held, order = self._quantities, self.keys
+        for key in set(self._touched):
+            if held.get(key) in _ZEROS:
+                del held[key], order[bisect_left(order, key)]
+        self._touched.clear()
+
+    def replace(self, keys: list[int], quantities: list[str]) -> None:
+        """Forget all and take these."""
+        given = dict(zip(keys, quantities, strict=True))
+        self._quantities = {key: quantity for key, quantity in given.items() if quantity not in _ZEROS}
+        self._touched.clear()
+        self.keys = sorted(self._quantities)
+        self.bound, self.spare = None, -1
 
     def widen(self, factor: int) -> None:
         """The scale grew: every key is `factor` times as large."""
+        self.sweep()
         self.keys = [key * factor for key in self.keys]
-        self._pairs = {key * factor: pair for key, pair in self._pairs.items()}
+        self._quantities = {key * factor: quantity for key, quantity in self._quantities.items()}
         self.bound = None if self.bound is None else self.bound * factor
         self._remembered.clear()
+        self._prices.clear()
+        self._best_quantity = None
 
     def trim(self, count: int) -> None:
         """Drop all but the `count` best levels."""
+        self.sweep()
         for key in self.keys[:-count]:
-            del self._pairs[key]
+            del self._quantities[key]
         del self.keys[:-count]
+        self.spare = -1
 
     def cap(self, count: int) -> None:
         """Keep a side of more than `count` levels from growing: the worst tenth goes, and certainty ends above it."""
-        if len(self.keys) > count:
+        if self.count() > count:
             self.trim(count - count // 10)
             self.bound = self.keys[0] if self.bound is None else max(self.bound, self.keys[0])
 
-    def best(self) -> Level | None:
+    def count(self) -> int:
+        """How many levels are held."""
+        self.sweep()
+        return len(self.keys)
+
+    def best(self, scale: int) -> Level | None:
         """The best certified level. Its Decimals are made once, not again until the level changes."""
         keys = self.keys
         if not keys:
@@ -186,26 +238,41 @@ class BookSide:
         key = keys[-1]
         if self.bound is not None and key < self.bound:
             return None
-        pair = self._pairs[key]
-        if pair is not self._best_pair:
-            self._best_pair = pair
-            self._best = decimal_level(pair)
+        quantity = self._quantities[key]
+        if quantity is not self._best_quantity or key != self._best_key:
+            self._best_key, self._best_quantity = key, quantity
+            price = self._prices.get(key) or self._price(key, scale)
+            # What Level's own constructor calls, at half the cost.
+            self._best = tuple.__new__(Level, (Decimal(price), Decimal(spell(quantity))))
         return self._best
+
+    def _price(self, key: int, scale: int) -> str:
+        """The canonical text of a key's price, remembered."""
+        if len(self._prices) >= BOOK_PRICES_REMEMBERED_MAX:
+            self._prices.clear()
+        price = self._prices[key] = _spelled(abs(key), scale)
+        return price
 
     def certified(self) -> int:
         """How many of the levels held are certified; they are the best ones."""
-        return len(self.keys) if self.bound is None else len(self.keys) - bisect_left(self.keys, self.bound)
+        count = self.count()
+        return count if self.bound is None else count - bisect_left(self.keys, self.bound)
 
     def proves(self, count: int) -> bool:
-        """Whether the side is wholly known or has at least `count` certified levels."""
-        bound = self.bound
-        return bound is None or (len(self.keys) >= count and self.keys[-count] >= bound)
+        """Whether the side is wholly known or has at least `count` certified levels; `spare` says how many more."""
+        self.spare = _SPARE_MAX if self.bound is None else self.certified() - count
+        return self.spare >= 0
 
-    def pairs(self, count: int) -> list[tuple[str, str]]:
-        """The `count` best levels, best first, as the venue spelled them."""
-        pairs = self._pairs
-        return [pairs[key] for key in self.keys[: -count - 1 : -1]] if count else []
+    def pairs(self, count: int, scale: int) -> list[tuple[str, str]]:
+        """The `count` best levels, best first, in canonical text."""
+        self.sweep()
+        return self._texts(self.keys[: -count - 1 : -1], scale) if count else []
 
-    def pairs_beyond(self, key: int) -> list[tuple[str, str]]:
+    def pairs_beyond(self, key: int, scale: int) -> list[tuple[str, str]]:
         """The levels worse than `key`."""
-        return [self._pairs[worse] for worse in self.keys[: bisect_left(self.keys, key)]]
+        self.sweep()
+        return self._texts(self.keys[: bisect_left(self.keys, key)], scale)
+
+    def _texts(self, keys: list[int], scale: int) -> list[tuple[str, str]]:
+        prices, quantities = self._prices, self._quantities
+        return [(prices.get(key) or self._price(key, scale), spell(quantities[key])) for key in keys]

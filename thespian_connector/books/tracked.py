@@ -235,6 +235,7 @@ class TrackedBook(BookView):
 
     def _adopt(self, book: PriceBook, joined: Joined, now_ns: int, limit: int) -> None:
         self._book = book
+        book.bids.spare = book.asks.spare = -1
         self._sequencer.start(joined.update_id)
         self.update_id = joined.update_id
         self.venue_time_ns = joined.venue_time_ns or self.venue_time_ns
@@ -277,12 +278,12 @@ class TrackedBook(BookView):
             return False
         if not self._by_rest:
             return self._cut(now_ns)
-        low = self._levels_low
-        if not (bids.proves(low) and asks.proves(low)):
-            self._run_low(now_ns)
-        if len(bids.keys) > BOOK_LEVELS_MAX or len(asks.keys) > BOOK_LEVELS_MAX:
+        if bids.spare < 0 or asks.spare < 0:
             bids.cap(BOOK_LEVELS_MAX)
             asks.cap(BOOK_LEVELS_MAX)
+            low = self._levels_low
+            if not (bids.proves(low) & asks.proves(low)):
+                self._run_low(now_ns)
         if self._ahead is not None and self.update_id >= self._ahead.update_id:
             self._refill(self._ahead, now_ns)
         return self.joined

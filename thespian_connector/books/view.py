@@ -5,7 +5,7 @@ from __future__ import annotations
 from thespian_connector.model import BookStatus, Level, OrderBook, Trust
 
 from .book import PriceBook
-from .image import BookImage, spelled
+from .image import BookImage
 
 
 class BookView:
@@ -33,7 +33,7 @@ class BookView:
         if self.trust is Trust.SYNCING:
             return None, None
         book = self._book
-        return book.bids.best(), book.asks.best()
+        return book.bids.best(book.scale), book.asks.best(book.scale)
 
     def certified(self) -> tuple[int, int]:
         """How many levels of each side are proved."""
@@ -43,7 +43,7 @@ class BookView:
 
     def held(self) -> tuple[int, int]:
         """How many levels of each side are kept, certified or not."""
-        return len(self._book.bids.keys), len(self._book.asks.keys)
+        return self._book.bids.count(), self._book.asks.count()
 
     def all_levels(self) -> tuple[tuple[Level, ...], tuple[Level, ...]]:
         """Every level held, certified or not, whatever the trust: for diagnosis, not for trading."""
@@ -90,8 +90,8 @@ class BookView:
             stream=self.stream,
             update_id=self.update_id,
             trust=self.trust,
-            bids=spelled(bids),
-            asks=spelled(asks),
+            bids=bids,
+            asks=asks,
             certified=self.certified(),
             since_ns=self.since_ns,
             span=self.span,
