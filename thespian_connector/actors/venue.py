@@ -45,7 +45,9 @@ class Venue:
         try:
             return self.instruments[symbol]
         except KeyError:
-            raise UnknownSymbol(f"{self.exchange} has no instrument {symbol!r}; see: thespian-connector instruments") from None
+            raise UnknownSymbol(
+                f"{self.exchange} has no instrument {symbol!r}; see: thespian-connector instruments"
+            ) from None
 
     def breakers(self) -> list[dict[str, Any]]:
         return [

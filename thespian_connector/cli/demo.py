@@ -1,0 +1,189 @@
+"""``demo``: a whole system on two local exchanges, a feed killed before your eyes, and what becomes of it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import time
+from typing import TYPE_CHECKING, Any
+
+from ._output import console, paint, print_document, progress
+from .market import print_merged
+
+if TYPE_CHECKING:
+    from thespian_connector.connector import Connector
+
+_SYMBOL = "BTC/USDT"
+_VICTIM = "exchange/binance/market-data/0"
+_DEPTH = 5
+_START_S_MAX = 60.0
+_HEAL_S_MAX = 30.0
+_LOOK_S = 0.05
+_HTTP_S_MAX = 10.0
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    demo = subparsers.add_parser(
+        "demo",
+        help="start a system on local exchanges, kill a feed, watch it heal",
+        description="Starts a system of its own on two simulated exchanges, shows their merged book, kills a feed's"
+        " process, waits until it has healed, compares every book with the exchanges' own, and stops. Nothing leaves"
+        " this machine and nothing is left behind. Exit code 0 if all of it was as it should be.",
+    )
+    demo.set_defaults(run=run_demo)
+
+
+def run_demo(args: argparse.Namespace) -> int:
+    from thespian_connector.connector import Connector
+    from thespian_connector.model.errors import UsageError
+    from thespian_connector.system.runtime import Runtime
+
+    if args.config is not None:
+        raise UsageError("demo kills processes, so it runs on local exchanges of its own only; leave --config out")
+    name = f"demo-{os.getpid()}"
+    overrides = [f"{key}={value}" for key, value in args.set]
+    demo = _Demo(quiet=args.json)
+    begun = time.monotonic()
+    with progress("starting two local exchanges and the system"):
+        connector = Connector.start(system=name, overrides=overrides, timeout_s=_START_S_MAX)
+    with connector:
+        _wait(lambda: _healthy(connector), _START_S_MAX, "every book LIVE and merged")
+        demo.result["live_s"] = round(time.monotonic() - begun, 2)
+        demo.show(connector)
+        demo.kill(connector)
+        demo.compare(connector)
+        with progress("stopping"):
+            connector.stop()
+    shutil.rmtree(Runtime(name).path, ignore_errors=True)
+    demo.result["ok"] = demo.result["books_equal_truth"]
+    if args.json:
+        print_document(demo.result)
+    else:
+        demo.say("Stopped: no process and no socket is left.")
+    return 0 if demo.result["ok"] else 1
+
+
+class _Demo:
+    """The steps; `result` is the document that ``--json`` ends with."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self.result: dict[str, Any] = {
+            "ok": False,
+            "live_s": None,
+            "recovered_s": None,
+            "orders": {},
+            "books_equal_truth": False,
+        }
+
+    def say(self, words: str) -> None:
+        if not self._quiet:
+            print(words, flush=True)
+
+    def show(self, connector: Connector) -> None:
+        status = connector.status()
+        self.say(
+            f"{len(status['actors'])} processes run, {len(status['books'])} books of two exchanges are"
+            f" {paint('LIVE', 'green')} after {self.result['live_s']} s. {_SYMBOL}, merged:"
+        )
+        self._book(connector)
+
+    def kill(self, connector: Connector) -> None:
+        """SIGKILL, then wait until the books are whole again."""
+        old = _pid(connector)
+        self.say(f"Killing process {old}, {_VICTIM}:")
+        begun = time.monotonic()
+        os.kill(old, signal.SIGKILL)
+        with progress("healing"):
+            _wait(lambda: _noticed(connector, old), _HEAL_S_MAX, "the dead feed is left out")
+            without_s = time.monotonic() - begun
+            self._book(connector)
+            _wait(lambda: _pid(connector) not in (0, old) and _healthy(connector), _HEAL_S_MAX, "healed")
+        self.result["recovered_s"] = round(time.monotonic() - begun, 2)
+        self.say(
+            f"It was left out after {without_s:.2f} s; process {_pid(connector)} has taken its place, and every book is"
+            f" {paint('LIVE', 'green')} again after {self.result['recovered_s']} s:"
+        )
+        self._book(connector)
+
+    def compare(self, connector: Connector) -> None:
+        """Every book with what the simulated exchange held at the book's own update."""
+        equal = [
+            _equals_truth(connector, exchange, symbol)
+            for exchange, symbols in connector.exchanges().items()
+            for symbol in symbols
+        ]
+        self.result["books_equal_truth"] = bool(equal) and all(equal)
+        verdict = paint("equal", "green") if all(equal) else paint("NOT equal", "red")
+        self.say(f"{sum(equal)} of {len(equal)} books are level by level {verdict} to what the exchanges hold.")
+
+    def _book(self, connector: Connector) -> None:
+        if not self._quiet:
+            book = connector.merged_book(_SYMBOL, _DEPTH)
+            console().print()
+            print_merged(book)
+
+
+def _wait(condition: Any, timeout_s: float, what: str) -> None:
+    """Until `condition` holds; what is just restarting may refuse meanwhile.
+
+    :raises ConnectorError: it does not hold within `timeout_s`.
+    """
+    from thespian_connector.model.errors import ConnectorError, NotRunning, Refused
+
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            if condition():
+                return
+        except (Refused, NotRunning):
+            pass  # asked again below
+        if time.monotonic() > deadline:
+            raise ConnectorError(f"demo: not within {timeout_s:g} s: {what}")
+        time.sleep(_LOOK_S)
+
+
+def _healthy(connector: Connector) -> bool:
+    exchanges = connector.exchanges()
+    books = connector.status()["books"]
+    merged = [connector.merged_book(symbol, 1) for symbol in {one for symbols in exchanges.values() for one in symbols}]
+    return (
+        len(books) == sum(map(len, exchanges.values()))
+        and all(book["trust"] == "LIVE" for book in books)
+        and not any(book.excluded for book in merged)
+    )
+
+
+def _noticed(connector: Connector, old: int) -> bool:
+    """Left out; or, if nobody looked in time, replaced already."""
+    return bool(connector.merged_book(_SYMBOL, 1).excluded) or _pid(connector) not in (0, old)
+
+
+def _pid(connector: Connector) -> int:
+    """Of the feed that is killed; 0 while there is none."""
+    rows = connector.status()["actors"]
+    return next((int(row["pid"]) for row in rows if row["name"] == _VICTIM and row["state"] == "running"), 0)
+
+
+def _equals_truth(connector: Connector, exchange: str, symbol: str) -> bool:
+    import requests
+
+    from thespian_connector.model import plain
+
+    control = connector.status()["system"]["control"]
+    [instrument] = connector.instruments(exchange, [symbol])
+    book = plain(connector.order_book(exchange, symbol))
+    with requests.Session() as session:
+        session.trust_env = False  # no proxy for loopback
+        answer = session.get(
+            f"{control}/truth/{exchange}/book/{instrument.native}",
+            params={"stream": book["stream"], "update_id": str(book["update_id"])},
+            timeout=_HTTP_S_MAX,
+        )
+    answer.raise_for_status()
+    truth = answer.json()
+    return book["trust"] == "LIVE" and all(
+        bool(book[side]) and book[side] == truth[side][: len(book[side])] for side in ("bids", "asks")
+    )
