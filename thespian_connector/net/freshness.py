@@ -122,7 +122,7 @@ class Freshness:
         elif slot.heard_ns - slot.ahead_ns >= self._timing.lag_stale_s * _NS:
             late_ns = slot.heard_ns - slot.ahead_ns
             slot.ahead = 0
-            self._intake.lag_proved(late_ns, now_ns)
+            self._intake.lag_proved(late_ns, grace_ns, now_ns)
         elif now_ns - max(slot.ahead_ns, slot.heard_ns) >= grace_ns and not self._intake.lagging_since_ns:
             return self._behind(slot, now_ns)
         elif now_ns - slot.ahead_ns >= self._timing.silent_reconnect_s * _NS:

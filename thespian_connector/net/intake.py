@@ -272,23 +272,23 @@ class Intake:
 
     def _note_lag(self, venue_time_ns: int, now_ns: int) -> None:
         if now_ns - venue_time_ns <= self.lag.late_after:
-            self.lag.note(venue_time_ns, now_ns)
             if self.lagging_since_ns:
-                self.not_lagging(now_ns, rebase=False)
+                self.not_lagging(now_ns, rebase=self.lag.guessed)
+            self.lag.note(venue_time_ns, now_ns)
         else:
             self.lag.last_ns = now_ns - venue_time_ns - self.lag.base_ns
             self.tell_trust()
 
-    def lag_proved(self, late_ns: int, now_ns: int) -> None:
+    def lag_proved(self, late_ns: int, grace_ns: int, now_ns: int) -> None:
         """REST showed that the stream, which looks timely by its own clock, is so late."""
         self.count("lag_proved")
-        self.lag.late_by(late_ns)
+        self.lag.late_by(late_ns, grace_ns)
         with self.lock:
             self._start_lagging(now_ns, time.time_ns(), late_ns)
         self.tell_trust()
 
     def not_lagging(self, now_ns: int, *, rebase: bool) -> None:
-        """Updates come in time again; or, with `rebase`, the venue showed that they always did and a clock jumped."""
+        """Updates come in time again; with `rebase`: the venue showed that they always did, and a clock jumped."""
         if rebase:
             self.lag.rebase()
         self.lagging_since_ns = 0

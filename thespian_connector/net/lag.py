@@ -28,13 +28,17 @@ class LagMeter:
         self._least = self._before = NEVER
         self._window_start_ns = 0
         self.base_ns = 0
+        #: What is timely was told by :meth:`late_by`, not measured.
+        self.guessed = False
         self.late_after = NEVER
 
-    def late_by(self, late_ns: int) -> None:
-        """Something else showed that the last update was so late: what looked timely was not."""
-        self._least = self._before = self.base_ns = self.base_ns + self.last_ns - late_ns
-        self.late_after = self.base_ns + self._limit_ns
+    def late_by(self, late_ns: int, grace_ns: int) -> None:
+        """Something else showed that the last update was at least so late. Timely is from now on what comes quicker by
+        that much, but for a grace; then it is time to :meth:`rebase`, for how late it really was nobody knows."""
+        self.late_after = self.base_ns + self.last_ns - late_ns + grace_ns
+        self._least = self._before = self.base_ns = self.late_after - self._limit_ns
         self.last_ns = late_ns
+        self.guessed = True
 
     def note(self, venue_time_ns: int, now_ns: int) -> None:
         """An update of `venue_time_ns` was read at `now_ns`."""

@@ -107,12 +107,14 @@ def test_lag_is_what_is_above_the_quickest_of_late() -> None:
 def test_lag_that_was_proved_from_outside_counts_from_then_on() -> None:
     lag = LagMeter(1.0)
     lag.note(10 * S, 20 * S)
-    lag.late_by(4 * S)
+    lag.late_by(4 * S, S // 2)
     assert lag.last_ns == 4 * S
     assert lag.late_after < 21 * S - 11 * S, "as late as the one before"
     assert lag.late_after >= 21 * S - 15 * S
+    assert lag.guessed
+    lag.rebase()
     lag.note(15 * S, 21 * S)
-    assert lag.last_ns == 0
+    assert (lag.last_ns, lag.guessed) == (0, False)
 
 
 def test_the_quickest_is_forgotten_in_time_so_that_clocks_may_drift() -> None:
