@@ -50,7 +50,7 @@ def test_status_lists_every_process(paper: System) -> None:
         f"exchange/{exchange}{part}" for exchange in ("binance", "bybit") for part in ("", "/gateway", "/market-data/0")
     ]
     assert set(named) == {
-        *("launcher", "admin", "logger", "simulator", "root", "hostagent/local", "registry"),
+        *("launcher", "admin", "logger", "simulator", "root", "hostagent/local", "registry", "aggregator"),
         *components,
     }
     assert {pid: name for name, pid in named.items()} == paper.pids()
@@ -100,11 +100,47 @@ def test_the_merged_book_says_who_offers_what(paper: System) -> None:
     assert "spread" in paper.run("best", "BTC/USDT").stdout
 
 
+def test_tickers_and_instruments_of_one_exchange_or_all(paper: System) -> None:
+    done = paper.run("ticker", "BTC/USDT", "--json")
+    assert [json.loads(line)["exchange"] for line in done.stdout.splitlines()] == ["binance", "bybit"]
+    ticker = paper.json("ticker", "ETH/USDT", "--exchange", "bybit")
+    assert (ticker["exchange"], ticker["symbol"]) == ("bybit", "ETH/USDT")
+    assert Decimal(ticker["last"]) > 0
+    assert "volume" in paper.run("ticker", "BTC/USDT").stdout
+    done = paper.run("instruments", "--symbol", "BTC/USDT", "--json")
+    listed = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {one["exchange"]: one["native"] for one in listed} == {"binance": "BTCUSDT", "bybit": "BTCUSDT"}
+    assert "ETHUSDT" in paper.run("instruments", "bybit").stdout
+
+
+def test_the_demo_kills_heals_and_leaves_nothing(paper: System) -> None:
+    done = paper.run("demo", "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert result == {
+        "ok": True,
+        "live_s": result["live_s"],
+        "recovered_s": result["recovered_s"],
+        "orders": {},
+        "books_equal_truth": True,
+    }
+    assert 0 < result["recovered_s"] < 20
+    assert [one.name for one in paper.runtime.parent.iterdir() if one.name.startswith("demo")] == []
+    assert paper.run("demo", "--config", "live.toml").returncode == 2
+
+
 @pytest.mark.parametrize(
     ("words", "code", "kind"),
     [
         (("book", "BTC/USDT", "--exchange", "nowhere"), 2, "UnknownExchange"),
         (("book", "XYZ/USDT", "--exchange", "bybit"), 2, "UnknownSymbol"),
+        (("book", "XYZ/USDT"), 2, "UnknownSymbol"),
+        (("best", "XYZ/USDT"), 2, "UnknownSymbol"),
+        (("ticker", "XYZ/USDT"), 2, "UnknownSymbol"),
+        (("ticker", "BTC/USDT", "--exchange", "nowhere"), 2, "UnknownExchange"),
+        (("instruments", "nowhere"), 2, "UnknownExchange"),
+        (("watch", "BTC/USDT", "--channel", "candles"), 2, "UnknownChannel"),
+        (("watch", "BTC/USDT", "--channel", "merged", "--exchange", "bybit"), 2, "UsageError"),
         (("book", "BTC/USDT", "--exchange", "bybit", "--depth", "-1"), 2, "UsageError"),
         (("start", "--detach"), 1, "ConnectorError"),
     ],
