@@ -30,7 +30,7 @@ class WrongBook(AssertionError):
 @contextlib.contextmanager
 def runtime_directory() -> Iterator[Path]:
     """Everything that is started within lives in a directory of its own, short enough for socket paths."""
-    directory = Path(tempfile.mkdtemp(prefix="tcb-", dir="/tmp"))  # noqa: S108 - socket paths must be short
+    directory = Path(tempfile.mkdtemp(prefix="tcb-", dir="/tmp"))
     before = os.environ.get("XDG_RUNTIME_DIR")
     os.environ["XDG_RUNTIME_DIR"] = str(directory)
     try:
@@ -64,7 +64,7 @@ class Local:
     def control(self, path: str, *, post: bool = False) -> Any:
         """The simulator's answer; None: it no longer knows (410)."""
         url = self.status()["system"]["control"] + path
-        request = urllib.request.Request(url, method="POST" if post else "GET")  # noqa: S310 - loopback http
+        request = urllib.request.Request(url, method="POST" if post else "GET")
         try:
             with _DIRECT.open(request, timeout=10) as answer:
                 return json.loads(answer.read() or b"null")

@@ -8,7 +8,7 @@ from collections import Counter
 from typing import Any, NamedTuple
 
 from figures import percentile, slope
-from local import Local, WrongBook, runtime_directory, running
+from local import Local, WrongBook, running, runtime_directory
 from processes import descriptors, memory, threads
 from rich.console import Console
 
@@ -177,7 +177,8 @@ def _sample(
 
 def _line(one: Sample) -> str:
     return (
-        f"{one.at_s / 60:6.1f} min  PSS {one.pss_mb:6.1f} MB  RSS {one.rss_mb:6.1f} MB  simulator {one.simulator_mb:.0f} MB  fds {one.descriptors}"
+        f"{one.at_s / 60:6.1f} min  PSS {one.pss_mb:6.1f} MB  RSS {one.rss_mb:6.1f} MB"
+        f"  simulator {one.simulator_mb:.0f} MB  fds {one.descriptors}"
         f"  threads {one.threads}  events {one.events:,}  feed to reader p50 {one.reader_p50_us:.0f}"
         f" p99 {one.reader_p99_us:.0f} us  venue to feed p99 {one.venue_p99_ms:.1f} ms"
         f"  trust changes {one.trust_changes}  missed {one.missed}  restarts {one.restarts}  wrong books {one.wrong}"

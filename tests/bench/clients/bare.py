@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import websocket
-from common import Stopwatch, arguments
+from common import AGES, Ages, Stopwatch, arguments
 
 
 class Data(msgspec.Struct):
@@ -25,14 +25,20 @@ def main() -> None:
     socket.recv()
     decode = msgspec.json.Decoder(Frame).decode
     watch, updates = Stopwatch(), 0
+    ages = Ages() if AGES else None
     watch.start()
     while True:
         _, payload = socket.recv_data()
         event = decode(payload).data
         updates += 1
+        if ages is not None:
+            ages.note(event.u)
         if event.u >= last_id:
             break
-    watch.report(None, updates)
+    if ages is not None:
+        ages.report(None)
+    else:
+        watch.report(None, updates)
 
 
 main()

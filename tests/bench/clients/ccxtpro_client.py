@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import ccxt.pro
-from common import Stopwatch, arguments
+from common import AGES, Ages, Stopwatch, arguments
 
 
 async def main() -> None:
@@ -16,6 +16,7 @@ async def main() -> None:
     exchange.urls["api"]["public"] = f"{rest}/api/v3"
     exchange.urls["api"]["ws"]["spot"] = f"{stream}/ws"
     watch = Stopwatch()
+    ages = Ages() if AGES else None
     try:
         await exchange.load_markets()
         watch.start()
@@ -24,9 +25,15 @@ async def main() -> None:
             book = await exchange.watch_order_book("BTC/USDT")
             hand_overs += 1
             bid, ask = book["bids"][0], book["asks"][0]
+            if ages is not None and book["nonce"] is not None:
+                ages.note(book["nonce"])
             if book["nonce"] is not None and book["nonce"] >= last_id:
                 break
-        watch.report([f"{bid[0]:.8f}", f"{ask[0]:.8f}"], hand_overs)
+        best = [f"{bid[0]:.8f}", f"{ask[0]:.8f}"]
+        if ages is not None:
+            ages.report(best)
+        else:
+            watch.report(best, hand_overs)
     finally:
         await exchange.close()
 

@@ -7,7 +7,7 @@ import os
 from decimal import Decimal
 
 import cryptofeed.connection
-from common import Stopwatch, arguments
+from common import AGES, Ages, Stopwatch, arguments
 from cryptofeed import FeedHandler
 from cryptofeed.connection import RestEndpoint, Routes, WebsocketEndpoint
 from cryptofeed.defines import L2_BOOK
@@ -16,6 +16,7 @@ from cryptofeed.exchanges import Binance
 REST, STREAM, LAST_ID = arguments()
 READ_TOP = os.environ.get("READ_TOP", "1") == "1"
 watch = Stopwatch()
+ages = Ages() if AGES else None
 seen = 0
 
 # cryptofeed takes wss:// addresses only; the local feed speaks plain ws://, as it does to every other client.
@@ -38,9 +39,15 @@ async def on_book(book: object, _receipt: float) -> None:
     sides = book.book  # type: ignore[attr-defined]  # a C extension without stubs
     if READ_TOP:
         bid, ask = sides.bids.index(0)[0], sides.asks.index(0)[0]
+    if ages is not None:
+        ages.note(book.sequence_number)  # type: ignore[attr-defined]  # the same
     if book.sequence_number >= LAST_ID:  # type: ignore[attr-defined]  # the same
         bid, ask = sides.bids.index(0)[0], sides.asks.index(0)[0]
-        watch.report([f"{Decimal(bid):.8f}", f"{Decimal(ask):.8f}"], seen - 1)
+        best = [f"{Decimal(bid):.8f}", f"{Decimal(ask):.8f}"]
+        if ages is not None:
+            ages.report(best)
+        else:
+            watch.report(best, seen - 1)
         os._exit(0)
 
 

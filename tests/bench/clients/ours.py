@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import threading
 from pathlib import Path
 
-from common import Stopwatch, arguments
+from common import AGES, Ages, Stopwatch, arguments
 
 from thespian_connector.drivers.registry import driver_for
 from thespian_connector.model import Channel, Environment
@@ -22,6 +23,7 @@ def main() -> None:
     driver = driver_for("binance")
     endpoints = driver.endpoints(Environment.PAPER, {"rest": rest_url, "stream": stream_url})
     watch, done = Stopwatch(), threading.Event()
+    ages = Ages() if AGES else None
     changes = 0
 
     def on_event(event: FeedEvent) -> None:
@@ -29,10 +31,16 @@ def main() -> None:
         if type(event) is BookChanged:
             changes += 1
             bid, ask = event.tracked.best()
+            if ages is not None:
+                ages.note(event.tracked.update_id)
             if event.tracked.update_id >= last_id and not done.is_set():
                 assert bid is not None
                 assert ask is not None
-                watch.report([f"{bid.price:.8f}", f"{ask.price:.8f}"], changes)
+                best = [f"{bid.price:.8f}", f"{ask.price:.8f}"]
+                if ages is not None:
+                    ages.report(best)
+                else:
+                    watch.report(best, changes)
                 done.set()
 
     with tempfile.TemporaryDirectory() as folder:
@@ -41,7 +49,10 @@ def main() -> None:
         market = MarketRest(driver, client)
         instruments = {instrument.symbol: instrument for instrument in market.instruments()}
         wanted = [Subscription("BTC/USDT", frozenset({Channel.BOOK}), 1000)]
-        session = FeedSession(driver, endpoints, instruments, wanted, on_event, rest=market, budget=budget)
+        conflate = os.environ.get("BENCH_CONFLATE") == "1"
+        session = FeedSession(
+            driver, endpoints, instruments, wanted, on_event, rest=market, budget=budget, conflate=conflate
+        )
         watch.start()
         session.start()
         done.wait(300)
