@@ -69,10 +69,10 @@ def all_plain(quantities: list[str]) -> bool:
     if " 00" in text or text[:2] == "00" or _ZEROS_MANY in text:
         return False
     if (
-        count < 512
+        0 < count < 512
         and text.isascii()
         and text.encode().translate(None, _DIGITS) == _POINTED[count]
-        and len(text) <= 20 * count
+        and max(map(len, quantities)) <= DIGITS_MAX
         and " ." not in text
         and ". " not in text
         and text[0] != "."
