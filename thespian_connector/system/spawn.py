@@ -13,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 
 from thespian_connector.actors import process
+from thespian_connector.model import MergedBook
 from thespian_connector.model.errors import ConnectorError
 
 from . import config
@@ -109,7 +110,20 @@ def _not_ready(client: Client, wait_live: bool) -> str:
     missing = _expected_books(client) - len(books)
     if missing > 0:
         return f"{missing} books are not there yet"
-    return f"not LIVE: {', '.join(waiting)}" if waiting else ""
+    return f"not LIVE: {', '.join(waiting)}" if waiting else _not_merged(client)
+
+
+def _not_merged(client: Client) -> str:
+    """LIVE books reach the aggregator a moment later; whoever asks after the start finds them merged."""
+    try:
+        carried = client.ask("exchanges", {}, dict[str, list[str]], timeout_s=1.0)
+        for symbol in dict.fromkeys(one for symbols in carried.values() for one in symbols):
+            book = client.ask("merged_book", {"symbol": symbol, "depth": 1}, MergedBook, timeout_s=2.0)
+            if book.excluded:
+                return f"not merged yet: {symbol} of {', '.join(book.excluded)}"
+    except ConnectorError as error:
+        return str(error)
+    return ""
 
 
 def _expected_books(client: Client) -> int:
