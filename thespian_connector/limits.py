@@ -172,6 +172,15 @@ TRADES_ASKED_MAX = 1000
 ARBITER_DIFFS_MAX = 1_000
 #: How long they wait. Then the other socket is taken for broken.
 ARBITER_WAIT_NS = 1_000_000_000
+#: Trades of a symbol whose ids are remembered, to drop those that come twice.
+TRADES_REMEMBERED_MAX = 4096
+#: Trades of one connection that wait for another to bring those before them, and how long. Then they are told, and the
+#: missing ones are counted where the venue numbers trades.
+TRADES_WAITING_MAX = 2048
+TRADES_WAIT_S = 1.0
+#: A connection that is to take over brings everything for this long before the old one is closed: what is still on its
+#: way on the old one arrives within it.
+ROTATION_OVERLAP_S = 1.0
 
 # -- the bus
 
@@ -190,8 +199,21 @@ BUS_SUBSCRIPTIONS_A_POLL_MAX = 1_000
 BUS_ASK_NS = 500_000_000
 #: Topics that a reader keeps state of. At the limit further ones are ignored and counted.
 BUS_TOPICS_MAX = 10_000
-#: Root or HostAgent without a beat, or the admin stopped, for this long: the launcher starts everything anew.
+#: Root or HostAgent without a beat, or the admin stopped, for this long: the launcher starts everything anew. A stopped
+#: logger or simulator is replaced alone.
 TOP_SILENT_S_MAX = 4.0
+#: An admin that has not looked at its socket for this long spins: the same follows. (A busy one comes to it in time.)
+ADMIN_DEAF_S_MAX = 7.0
+#: A stopped launcher is let go on after this (SIGCONT by Root).
+LAUNCHER_STOPPED_S_MAX = 3.0
+#: What the admin may take to answer a process that attaches. At the limit the question fails: ask again in a moment.
+ATTACH_S_MAX = 2.0
+#: Descriptors that a process of a system may open: a thousand strangers' connections must not use them up. The
+#: system's own hard limit may be lower.
+OPEN_FILES_MAX = 65_536
+#: Messages of one actor under way to all others together. At the limit it sends nothing to anybody, so that it must be
+#: far above what hung peers can owe (ten each).
+TRANSMITS_PENDING_MAX = 500
 
 # -- merged books (actors/aggregator.py, actors/merging.py)
 

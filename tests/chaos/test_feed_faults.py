@@ -85,7 +85,7 @@ STREAM_FAULTS: list[tuple[str, dict[str, Any], str]] = [
     ("ws_duplicate", {"count": 20}, ""),
     *((("ws_malformed", {"form": form, "count": 1, "symbol": NATIVE}, "")) for form in FORMS),
     ("ws_slow", {"bytes_per_s": 500, "seconds": 8}, ""),
-    ("server_shutdown", {"lead_ms": 300}, "dropped_shutdown"),
+    ("server_shutdown", {"lead_ms": 300}, "shutdowns"),
     ("latency", {"latency_ms": 5_000, "seconds": 8, "surface": "stream"}, "late"),
     ("clock_skew", {"skew_ms": 4_000, "seconds": 3}, ""),
     ("clock_skew", {"skew_ms": -20_000, "seconds": 5}, ""),

@@ -85,17 +85,37 @@ class Arbiter:
         if not others or not (self._by_rest or self.book.joined):
             self.book.restart(now_ns)
 
-    def close(self, socket: int, now_ns: int) -> None:
+    def adopt(self, socket: int) -> None:
+        """`socket` is subscribed already and has fed the book without us."""
+        state = self._sockets[socket] = _Socket(self._epoch)
+        if self.book.joined:
+            state.first_id, state.last_id = self.book.update_id + 1, self.book.update_id
+
+    def close(self, socket: int, now_ns: int, *, whole: bool = True) -> None:
         """`socket` is gone. What another one holds takes over; with none left the book is STALE.
 
-        A remaining socket that has delivered nothing yet (a quiet symbol) keeps the book whole: should an update have
-        been lost between the two, the next one's ids tell.
+        :param whole: a remaining socket that has delivered nothing yet (a quiet symbol) had been subscribed well
+            before, so that it keeps the book whole: should an update have been lost between the two after all, the
+            next one's ids tell. If not, the book starts anew with what that socket brings.
         """
         self._sockets.pop(socket, None)
         if not self._sockets:
             self.book.on_disconnect(now_ns)
-        elif not self._any_keeps() and any(other.waits_since_ns is not None for other in self._sockets.values()):
+        elif self._any_keeps():
+            return
+        elif any(other.waits_since_ns is not None for other in self._sockets.values()):
             self._promote(now_ns)
+        elif not whole and self.book.joined:
+            self.book.restart(now_ns)
+
+    def keeps(self, socket: int) -> bool:
+        """Whether `socket` has brought, or will bring, everything that the book still lacks."""
+        return socket in self._sockets and self._keeps(socket)
+
+    def waits(self, socket: int) -> bool:
+        """Whether what `socket` brought is ahead of the book."""
+        state = self._sockets.get(socket)
+        return state is not None and state.waits_since_ns is not None
 
     def caught_up(self, socket: int) -> bool:
         """Whether `socket` alone would do: it keeps the book and is at or past its last update."""
@@ -131,6 +151,9 @@ class Arbiter:
             if state.snapshot is not None:
                 state.hold(diff, now_ns)
                 return self._promote(now_ns)
+        if book.joined and diff.last_id <= book.update_id:
+            book.counts.received += 1
+            return Outcome.IGNORED  # the other's copy came first, and what is late does not show that the book is fresh
         outcome = book.on_diff(diff, now_ns)
         if outcome is Outcome.APPLIED:
             self._catch_up(now_ns)

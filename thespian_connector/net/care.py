@@ -22,6 +22,7 @@ from .errands import Errands
 from .events import FeedTiming
 from .freshness import Freshness, Session
 from .intake import Intake
+from .sharing import rest_snapshot
 from .slot import Slot
 
 _NS: Final = 1_000_000_000
@@ -72,6 +73,12 @@ class BookCare:
         self.closed()
         for slot in self._slots:
             self._intake.changed(slot, levels=False)
+
+    def torn(self, slots: Iterable[Slot]) -> None:
+        """A connection was lost, and the one that is left does not bring all of `slots` from there on."""
+        self._connection += 1
+        for slot in slots:
+            self._intake.changed(slot, levels=True)
 
     def closed(self) -> None:
         """No connection any more; nobody is told."""
@@ -186,7 +193,8 @@ class BookCare:
         if connection != self._connection:
             return
         if isinstance(answer, BookSnapshot):
-            self._intake.apply(lambda book, wall_ns: book.on_snapshot(answer, wall_ns), slot)
+            with self._intake.lock:
+                rest_snapshot(slot, answer)
             assert slot.tracked is not None, "only books are cared for"
             if slot.tracked.wants is Wants.SNAPSHOT:
                 self._intake.count("snapshots_too_old")

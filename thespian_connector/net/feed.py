@@ -1,8 +1,9 @@
-"""A feed session: one market-data connection of one venue, its books, and the thread that keeps both alive.
+"""A feed session: market data of one venue, its books, and the thread that keeps both alive.
 
-socket -> frames -> `driver.decode` -> `TrackedBook` -> your callback, on one thread (`intake`). Around it: reconnects
-with back-off under the venue's limit of connects (`redial`), subscriptions in batches that survive a bad symbol
-(`line`, `subscriber`), snapshots, resyncs and proof of freshness (`care`). No actor is needed::
+socket -> frames -> `driver.decode` -> `TrackedBook` -> your callback, on one thread (`intake`). Around it: connections
+that replace or double each other (`lines`, `sharing`), reconnects with back-off under the venue's limit of connects
+(`redial`), subscriptions in batches that survive a bad symbol (`line`, `subscriber`), snapshots, resyncs and proof of
+freshness (`care`). No actor is needed::
 
     session = FeedSession(driver, endpoints, instruments, [Subscription("BTC/USDT")], on_event, rest=market_rest)
     session.start()
@@ -14,10 +15,10 @@ from __future__ import annotations
 
 import logging
 import random
-import select
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from thespian_connector import limits
@@ -33,16 +34,17 @@ from .errands import Errands, Mailbox
 from .events import FeedEvent, FeedTiming, Subscription
 from .intake import Intake, Tap
 from .line import Line
+from .lines import Lines
 from .redial import Redial
 from .slot import Slot
-from .socket import Dropped, StreamSocket, connect
+from .socket import Dropped
 
 _NS: Final = 1_000_000_000
 _LOG = logging.getLogger(__name__)
 
 
 class FeedSession:
-    """The feeds of some symbols of one venue over one connection.
+    """The feeds of some symbols of one venue over one connection, or over two that bring the same.
 
     :param instruments: unified symbol -> instrument; at least those subscribed.
     :param on_event: called on the session's thread, in the order of the stream. What it raises ends the session: a
@@ -50,6 +52,10 @@ class FeedSession:
         `conflate`, which tells of each changed book once, after all that waited has been read.
     :param rest: where snapshots come from and silence is checked; may be None where the stream does both (Bybit).
     :param budget: guards the venue's limit of connects, for all sessions of the host together.
+    :param redundancy: how many connections are kept open all the time, 1 or 2. Of two, either may be lost without a
+        change of any book's trust, a missing or a doubled trade.
+    :param rotate_after_s: after this long at most a connection is replaced by a new one in the same way; 0: a little
+        before the venue's own cut.
     :param tick: called about every 100 ms on the session's thread, with the monotonic clock in nanoseconds.
     :param tap: gets every text frame as it came: ("ws", url, frame).
     :param on_failure: called at the end of the thread with what ended it, if that was not `stop`. Without it the
@@ -71,6 +77,8 @@ class FeedSession:
         rng: random.Random | None = None,
         timing: FeedTiming | None = None,
         conflate: bool = False,
+        redundancy: int = 1,
+        rotate_after_s: float = 0,
         tick: Callable[[int], None] | None = None,
         tap: Tap | None = None,
         on_failure: Callable[[BaseException], None] | None = None,
@@ -106,24 +114,25 @@ class FeedSession:
         self._care = BookCare(
             self, self._intake, self._slots.values(), rest=rest, errands=self._errands, timing=timing, rng=rng
         )
-        self._redial = Redial(
+        self._lines = Lines(
             name,
+            driver,
+            self._url,
+            topics=self._by_topic,
+            owner=self,
+            sharing=self._intake.sharing,
             mailbox=self._mailbox,
-            connect=self._connect,
-            opened=self._opened,
-            count=self.count,
-            budget=budget,
+            redial=partial(
+                Redial, name, mailbox=self._mailbox, count=self.count, budget=budget, timing=timing, rng=rng
+            ),
+            redundancy=redundancy,
+            rotate_after_s=rotate_after_s,
             timing=timing,
             rng=rng,
         )
-        #: Venues cut old connections; we leave a little earlier, each session at another time.
-        self._lifetime_s = driver.stream_limits.lifetime_s * rng.uniform(*limits.LIFETIME_SHARE)
-        self._line: Line | None = None
-        self._connects = 0
+        #: The connection whose messages are being taken.
+        self._reading: Line | None = None
         self._next_tick_ns = 0
-        self._refused_due_ns = 0
-        self._poll = select.poll()
-        self._poll.register(self._mailbox.wake_fd, select.POLLIN)
         self._stopping = self._closed = False
         self._thread = threading.Thread(target=self._main, name=name, daemon=True)
 
@@ -156,7 +165,15 @@ class FeedSession:
 
     @property
     def connected(self) -> bool:
-        return self._line is not None
+        return bool(self._lines.open)
+
+    @property
+    def connections(self) -> list[dict[str, float | bool]]:
+        """Those open now, the oldest first: age in seconds, and whether it is only open until another took over."""
+        now_ns = time.monotonic_ns()
+        return [
+            {"age_s": round((now_ns - line.opened_ns) / _NS, 1), "retiring": line.retiring} for line in self._lines.open
+        ]
 
     def book(self, symbol: str, depth: int = 0) -> OrderBook:
         """The certified levels of `symbol`'s book, `depth` a side (0: all), as of the last message that was read.
@@ -177,7 +194,7 @@ class FeedSession:
     def counters(self) -> dict[str, int]:
         """What happened so far, by name. `lag_ms` is a level, not a count: how far the last update that was read lags
         behind the quickest of the last minute, on the venue's own clock."""
-        return {**self._intake.counters(), "connects": self._connects}
+        return {**self._intake.counters(), "connects": self._lines.connects}
 
     # -- the thread
 
@@ -199,11 +216,8 @@ class FeedSession:
             return
         self._closed = True
         self._intake.interrupted = self._intake.muted = True
-        line, self._line = self._line, None
-        if line is not None:
-            line.socket.close()
         self._care.closed()
-        self._redial.close(limits.JOIN_S)
+        self._lines.close()
         self._mailbox.run()  # a connection made in this very moment is closed by its delivery
         self._mailbox.close()
 
@@ -212,128 +226,99 @@ class FeedSession:
         now_ns = self.heartbeat_ns = time.monotonic_ns()
         if now_ns >= self._next_tick_ns:
             self._tick(now_ns)
-        line = self._line
-        if line is None or not line.socket.filled:
-            ready = self._poll.poll(max(0, self._next_tick_ns - now_ns) // 1_000_000 + 1)
-            if not ready:
-                return
-            now_ns = time.monotonic_ns()
-            if len(ready) == 1 and ready[0][0] == self._mailbox.wake_fd:
-                self._mailbox.run()
-                return
+        ready = self._lines.wait(max(0, self._next_tick_ns - now_ns) // 1_000_000 + 1)
         if self._mailbox.waiting:
             self._mailbox.run()
-        if line is not None and line is self._line:
-            try:
-                self._take(line, line.read(now_ns), now_ns)
-            except Dropped as dropped:
-                self._lost(line, dropped.reason, str(dropped))
+        for line in ready:
+            if line in self._lines.open:
+                self._read(line, time.monotonic_ns())
+
+    def _read(self, line: Line, now_ns: int) -> None:
+        try:
+            messages = line.read(now_ns)
+        except Dropped as dropped:
+            self._lines.lose(line, dropped.reason, str(dropped))
+            return
+        self._reading = line
+        self._take(line, messages, now_ns)
+        self._reading = None
 
     def _take(self, line: Line, messages: list[bytes], now_ns: int) -> None:
         """All messages of one chunk, with a look at the clock between batches."""
         batch = limits.FEED_BATCH_MESSAGES
         for start in range(0, len(messages), batch):
-            self._intake.take(messages[start : start + batch] if len(messages) > batch else messages, now_ns)
-            if self._line is not line or self._stopping:
+            if self._intake.take(
+                messages[start : start + batch] if len(messages) > batch else messages, now_ns, line.key
+            ):
+                line.data_ns = now_ns
+            if self._stopping or line not in self._lines.open:
                 return
             if len(messages) > batch:
                 late_ns = self.heartbeat_ns = time.monotonic_ns()
                 if late_ns >= self._next_tick_ns:
                     self._tick(late_ns)
         self._intake.chunk_done(drained=not line.socket.filled)
-        if self._line is line:
-            line.send_due(now_ns)
-            if line.socket.unsent is not line.watched:
-                self._watch(line)
+        if line in self._lines.open:
+            self._lines.send(line, now_ns)
 
     def _tick(self, now_ns: int) -> None:
         late_ns = now_ns - self._next_tick_ns if self._next_tick_ns else 0
         self._next_tick_ns = now_ns + int(self._timing.tick_s * _NS)
         if self._user_tick is not None:
             self._user_tick(now_ns)
-        line = self._line
-        if line is None:
-            self._redial.tick(now_ns)
-            return
-        if late_ns >= self._timing.held_up_s * _NS:
+        if self._lines.open and late_ns >= self._timing.held_up_s * _NS:
             self.count("held_up")
             self._intake.held_up(late_ns)
-            return  # what waits in the socket decides; the deadlines are looked at after it was read
-        try:
-            for _ in range(line.check(now_ns)):
-                self.count("acks_missing")
-            self._care.tick(now_ns)
-            if self._line is line:
-                if now_ns >= self._refused_due_ns and line.subscriber.refused:
-                    self._refused_due_ns = now_ns + int(self._timing.refused_retry_s * _NS)
-                    line.subscriber.subscribe(list(line.subscriber.refused))
-                line.send_due(now_ns)
-                if line.socket.unsent is not line.watched:
-                    self._watch(line)
-        except Dropped as dropped:
-            self._lost(line, dropped.reason, str(dropped))
-
-    def _watch(self, line: Line) -> None:
-        """Wait for room to send only while something waits to be sent."""
-        line.watched = line.socket.unsent
-        self._poll.modify(line.socket.fileno(), select.POLLIN | (select.POLLOUT if line.watched else 0))
-
-    # -- the connection
-
-    def _connect(self, wake_fd: int) -> StreamSocket:
-        return connect(self._url, timeout_s=self._timing.connect_s, wake_fd=wake_fd, classify=self._driver.classify)
-
-    def _opened(self, socket: StreamSocket) -> None:
-        now_ns = time.monotonic_ns()
-        line = Line(
-            socket,
-            self._driver,
-            topics=self._by_topic,
-            timing=self._timing,
-            lifetime_s=self._lifetime_s,
-            now_ns=now_ns,
-        )
-        self._line = line
-        self._intake.interrupted = self._stopping
-        self._refused_due_ns = now_ns + int(self._timing.refused_retry_s * _NS)
-        self._poll.register(socket.fileno(), select.POLLIN)
-        self._connects += 1
-        self._care.connected(now_ns)
-        if self._connects > 1:
-            self._intake.tell_reconnected()
-        try:
-            line.send_due(now_ns)
-        except Dropped as dropped:
-            self._lost(line, dropped.reason, str(dropped))
-
-    def _lost(self, line: Line, reason: str, detail: str) -> None:
-        if self._line is not line:
+            return  # what waits in the sockets decides; the deadlines are looked at after they were read
+        self._lines.tick(now_ns)
+        if not self._lines.open:
             return
-        _LOG.warning("%s: connection lost: %s", self._name, detail)
-        self.count(f"dropped_{reason}")
-        self._line = None
-        self._intake.interrupted = True
-        self._poll.unregister(line.socket.fileno())
-        line.socket.close()
-        now_ns = time.monotonic_ns()
-        self._redial.lost(now_ns - line.opened_ns, now_ns)
-        self._care.disconnected()
-        self._redial.tick(now_ns)
+        sharing = self._intake.sharing
+        if sharing.active:
+            self._intake.prints.tell(sharing.overdue(now_ns), time.time_ns())
+        self._care.tick(now_ns)
+        self._lines.send_due(now_ns)
+
+    # -- connections come and go
+
+    def came_up(self, now_ns: int) -> None:
+        self._care.connected(now_ns)
+        if self._lines.connects > 1:
+            self._intake.tell_reconnected()
+
+    def line_left(self, line: Line, now_ns: int) -> None:
+        if not self._lines.open:
+            self._intake.sharing.dissolve()
+            self._care.disconnected()
+            return
+        torn, trades = self._intake.sharing.closed(line, self._lines.open, now_ns)
+        self._intake.prints.tell(trades, time.time_ns())
+        if torn:
+            self._care.torn(torn)
+            self._intake.tell_reconnected(torn)
 
     # -- what intake and care ask for
 
     def give_up(self, reason: str, detail: str) -> None:
-        if self._line is not None:
-            self._lost(self._line, reason, detail)
+        """What the connections bring is of no use, or they bring nothing: make new ones."""
+        self._lines.lose_all(reason, detail)
+
+    def shut_down(self) -> None:
+        """The venue will close the connection that is being read."""
+        if self._reading is not None and not self._reading.retiring:
+            self.count("shutdowns")
+            self._reading.retiring = True
 
     def acked(self, ack: Ack, now_ns: int) -> None:
-        if self._line is None:
+        line = self._reading
+        if line is None:
             return
-        confirmed, refused = self._line.subscriber.on_ack(ack)
+        confirmed, refused = line.subscriber.on_ack(ack)
         for topic in confirmed:
             slot = self._by_topic[topic]
             slot.refused = ""
-            if topic == slot.book_topic:
+            line.confirmed_ns[topic] = now_ns
+            if topic == slot.book_topic and not slot.subscribed_ns:
                 self._care.subscribed(slot, now_ns)
         for topic in refused:
             self.count("topics_refused")
@@ -343,22 +328,23 @@ class FeedSession:
             self.count("acks_refused")
 
     def ponged(self) -> None:
-        if self._line is not None:
-            self._line.pong()
+        if self._reading is not None:
+            self._reading.pong()
 
     def lost_track(self, slot: Slot, now_ns: int) -> None:
         self._care.attend(slot, now_ns)
 
     def resubscribe(self, slot: Slot) -> None:
         """Leave the book's topics and join them again; other topics are untouched."""
-        if self._line is not None:
-            slot.subscribed_ns = 0
-            self._intake.apply(TrackedBook.restart, slot)
-            self._line.subscriber.resubscribe((slot.book_topic, *slot.proof_topics))
+        slot.subscribed_ns = 0
+        self._intake.apply(TrackedBook.restart, slot)
+        self._intake.sharing.resubscribed(slot, self._lines.open)
+        for line in self._lines.open:
+            line.resubscribe((slot.book_topic, *slot.proof_topics))
 
     def silent_for_ns(self, now_ns: int) -> int:
-        """How long the connection as a whole has brought nothing but control frames."""
-        return now_ns - max(self._line.opened_ns, self._intake.data_ns) if self._line is not None else 0
+        """How long the session as a whole has heard nothing but control frames."""
+        return now_ns - max((line.data_ns for line in self._lines.open), default=now_ns)
 
     def count(self, what: str) -> None:
         self._intake.count(what)

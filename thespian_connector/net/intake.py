@@ -12,7 +12,7 @@ from thespian_connector import limits
 from thespian_connector.books.states import Outcome
 from thespian_connector.books.tracked import TrackedBook
 from thespian_connector.drivers.base import Driver
-from thespian_connector.model import BookStatus, Channel, Trust
+from thespian_connector.model import BookStatus, Trust
 from thespian_connector.model.wire import (
     Ack,
     BookDiff,
@@ -29,7 +29,9 @@ from thespian_connector.model.wire import (
 from . import records
 from .events import FeedEvent, FeedMarker, FeedTiming
 from .lag import LagMeter
+from .prints import Prints
 from .records import Top
+from .sharing import Sharing
 from .slot import Slot
 
 _LOG = logging.getLogger(__name__)
@@ -46,7 +48,7 @@ class Control(Protocol):
 
     def ponged(self) -> None: ...
 
-    def give_up(self, reason: str, detail: str) -> None: ...
+    def shut_down(self) -> None: ...
 
     def lost_track(self, slot: Slot, now_ns: int) -> None: ...
 
@@ -54,7 +56,7 @@ class Control(Protocol):
 class Intake:
     """Takes messages, keeps the books, and tells the consumer.
 
-    :ivar interrupted: set by the session (or a callback that stops it): what is left of this chunk is not for anyone.
+    :ivar interrupted: the session was told to stop: what is left of this chunk is not for anyone.
     """
 
     def __init__(
@@ -72,8 +74,6 @@ class Intake:
         self.interrupted = False
         #: The session was told to stop: no event comes any more.
         self.muted = False
-        #: When data came last; acks and pongs are none.
-        self.data_ns = 0
         self.lag = LagMeter(timing.lag_stale_s)
         self.lagging_since_ns = 0
         #: Books that are STALE for no other reason.
@@ -94,13 +94,16 @@ class Intake:
         self._chunks = 0
         self._control_messages = 0
         self._counts: dict[str, int] = {}
+        self.sharing = Sharing(self._slots.values(), self.lock)
+        self.prints = Prints(driver.exchange, self._slots, on_event, self.count, lambda: self.interrupted)
 
     # -- messages
 
-    def take(self, messages: list[bytes], now_ns: int) -> None:
-        """The hot path: decode, find the book, apply, tell."""
+    def take(self, messages: list[bytes], now_ns: int, line: int) -> bool:
+        """The hot path: decode, find the book, apply, tell. Returns whether connection `line` brought any data."""
         decode, slots, lock, emit, lag = self._decode, self._slots, self.lock, self._on_event, self.lag
-        tap, conflate = self._tap, self._conflate
+        tap, conflate, sharing = self._tap, self._conflate, self.sharing
+        shared = sharing.active
         self.messages += len(messages)
         wall_ns = time.time_ns()
         control_before = self._control_messages
@@ -111,22 +114,26 @@ class Intake:
                 tap("ws", self._url, message)
             event = decode(message)
             if type(event) is not BookDiff:
-                self._other(event, now_ns, wall_ns)
+                self._other(event, line, now_ns, wall_ns)
                 if self.interrupted:
-                    return
+                    return True
                 continue
             slot = slots.get(event.native)
             if slot is None or slot.tracked is None or slot.changed is None:
                 self.count("unexpected")
                 continue
             tracked = slot.tracked
-            slot.heard_ns = slot.proved_ns = now_ns
-            slot.sequence = event.sequence
             with lock:
-                outcome = tracked.on_diff(event, wall_ns)
-                venue_ns = event.venue_time_ns
-                if now_ns - venue_ns > lag.late_after:
-                    self._late(slot, venue_ns, now_ns, wall_ns)
+                if shared and slot.arbiter is not None:
+                    outcome = sharing.on_diff(slot, slot.arbiter, line, event, now_ns=now_ns, wall_ns=wall_ns)
+                else:
+                    slot.heard_ns = slot.proved_ns = now_ns
+                    slot.sequence = event.sequence
+                    outcome = tracked.on_diff(event, wall_ns)
+                if not shared or outcome is Outcome.APPLIED:  # the slower connection's copies make nothing late
+                    venue_ns = event.venue_time_ns
+                    if now_ns - venue_ns > lag.late_after:
+                        self._late(slot, venue_ns, now_ns, wall_ns)
             if outcome is Outcome.APPLIED and tracked.trust is slot.trust:
                 if conflate:
                     self._dirty[slot] = None
@@ -135,11 +142,10 @@ class Intake:
             elif outcome is not Outcome.BUFFERED:
                 self._aside(slot, tracked, outcome, now_ns)
             if self.interrupted:
-                return
-        if self._control_messages - control_before < len(messages):
-            self.data_ns = now_ns
+                return True
         if venue_ns:
             self._note_lag(venue_ns, now_ns)
+        return self._control_messages - control_before < len(messages)
 
     def _aside(self, slot: Slot, tracked: TrackedBook, outcome: Outcome, now_ns: int) -> None:
         """An update that did not just go in: it revealed a gap, brought a book back, or was old."""
@@ -148,16 +154,15 @@ class Intake:
             self._control.lost_track(slot, now_ns)
         self.changed(slot, levels=outcome is Outcome.APPLIED)
 
-    def _other(self, event: WireEvent, now_ns: int, wall_ns: int) -> None:
+    def _other(self, event: WireEvent, line: int, now_ns: int, wall_ns: int) -> None:
         if isinstance(event, WireTrades):
-            self._trades(event, wall_ns)
+            self.prints.trades(event, line, now_ns, wall_ns)
         elif isinstance(event, TopOfBook):
-            top = event.bid, event.ask
-            self._top(event.native, top, event.sequence or event.update_id, now_ns, wall_ns)
+            self._top(event, (event.bid, event.ask), now_ns, wall_ns)
         elif isinstance(event, BookSnapshot):
-            self._snapshot(event, now_ns, wall_ns)
+            self._snapshot(event, line, now_ns, wall_ns)
         elif isinstance(event, WireTicker):
-            self._ticker(event, wall_ns)
+            self.prints.ticker(event, wall_ns, shared=self.sharing.active)
         else:
             self._control_messages += 1
             self._no_data(event, now_ns)
@@ -168,36 +173,44 @@ class Intake:
         elif isinstance(event, Pong):
             self._control.ponged()
         elif isinstance(event, ServerShutdown):
-            self._control.give_up("shutdown", "the venue announced it")
+            self._control.shut_down()
         else:
             assert isinstance(event, Ignored), f"an unknown kind of wire record: {type(event).__name__}"
             self.count(f"ignored_{event.reason}")
 
-    def _snapshot(self, event: BookSnapshot, now_ns: int, wall_ns: int) -> None:
+    def _snapshot(self, event: BookSnapshot, line: int, now_ns: int, wall_ns: int) -> None:
         slot = self._slots.get(event.native)
         if slot is None or slot.tracked is None or event.stream != slot.book_topic:
             if slot is not None and event.limit == 1:  # a stream of one level is a top of book by another name
                 top = (event.bids[0] if event.bids else None, event.asks[0] if event.asks else None)
-                self._top(event.native, top, event.sequence or event.update_id, now_ns, wall_ns)
+                self._top(event, top, now_ns, wall_ns)
             else:
                 self.count("unexpected")
             return
-        slot.heard_ns = slot.proved_ns = now_ns
-        slot.sequence = event.sequence
         with self.lock:
-            outcome = slot.tracked.on_snapshot(event, wall_ns)
+            if slot.arbiter is not None:
+                outcome = self.sharing.on_snapshot(slot, slot.arbiter, line, event, now_ns=now_ns, wall_ns=wall_ns)
+            else:
+                slot.heard_ns = slot.proved_ns = now_ns
+                slot.sequence = event.sequence
+                outcome = slot.tracked.on_snapshot(event, wall_ns)
         if now_ns - event.venue_time_ns <= self.lag.late_after:  # that of a quiet book may be old without being late
             self.lag.note(event.venue_time_ns, now_ns)
         if outcome is Outcome.GAP:
             self._control.lost_track(slot, now_ns)
         self.changed(slot, levels=outcome is Outcome.APPLIED)
 
-    def _top(self, native: str, top: tuple[Top, Top], position: int, now_ns: int, wall_ns: int) -> None:
+    def _top(self, event: TopOfBook | BookSnapshot, top: tuple[Top, Top], now_ns: int, wall_ns: int) -> None:
         """A stream that repeats says where the venue is. It never changes a book: it proves one fresh, or behind."""
-        slot = self._slots.get(native)
+        slot = self._slots.get(event.native)
         if slot is None:
             self.count("unexpected")
             return
+        position = event.sequence or event.update_id
+        order = event.venue_time_ns or position
+        if order < slot.top_order and self.sharing.active:
+            return  # another connection brought a later one: this says nothing any more
+        slot.top_order = order
         tracked = slot.tracked
         if tracked is not None and tracked.joined and not self.lagging_since_ns:
             if position <= slot.position or records.same_top(tracked.best(), top):
@@ -207,48 +220,7 @@ class Intake:
                 self.verified(slot, now_ns)
             else:
                 slot.seen_ahead(position, now_ns)
-        if Channel.TICKER in slot.channels and top != slot.top:
-            slot.top = top
-            if slot.ticker is not None:
-                self._tell_ticker(slot, slot.ticker, wall_ns)
-
-    def _trades(self, event: WireTrades, wall_ns: int) -> None:
-        for wire in event.trades:
-            slot = self._slots.get(wire.native)
-            if slot is None or Channel.TRADE not in slot.channels:
-                self.count("unexpected")
-                continue
-            if not slot.is_new_trade(wire.trade_id):
-                self.count("trades_repeated")
-                continue
-            try:
-                trade = records.trade(self._exchange, slot.symbol, wire, wall_ns)
-            except ValueError:
-                self.count("malformed")
-                continue
-            missed = slot.trades_missed_before(wire.trade_id)
-            if missed:
-                self.count("trades_missed", missed)
-                self._on_event(FeedMarker(symbol=slot.symbol, what="missed", missed=missed, detail="trades"))
-            self._on_event(trade)
-            if self.interrupted:
-                return
-
-    def _ticker(self, event: WireTicker, wall_ns: int) -> None:
-        slot = self._slots.get(event.native)
-        if slot is None or Channel.TICKER not in slot.channels:
-            self.count("unexpected")
-            return
-        self._tell_ticker(slot, event, wall_ns)
-
-    def _tell_ticker(self, slot: Slot, wire: WireTicker, wall_ns: int) -> None:
-        try:
-            ticker = records.ticker(self._exchange, slot.symbol, wire, slot.top, wall_ns)
-        except ValueError:
-            self.count("malformed")
-            return
-        slot.ticker = wire
-        self._on_event(ticker)
+        self.prints.top(slot, top, wall_ns)
 
     # -- lag
 
@@ -341,8 +313,9 @@ class Intake:
         for slot in self._slots.values():
             self.changed(slot, levels=False)
 
-    def tell_reconnected(self) -> None:
-        for slot in self._slots.values():
+    def tell_reconnected(self, slots: Iterable[Slot] | None = None) -> None:
+        """Trades of `slots` (None: all) may have been missed."""
+        for slot in self._slots.values() if slots is None else slots:
             if not self.muted:
                 self._on_event(FeedMarker(symbol=slot.symbol, what="reconnected"))
 

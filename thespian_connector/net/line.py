@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from thespian_connector.drivers.base import Driver
 
@@ -16,7 +16,12 @@ _NS = 1_000_000_000
 class Line:
     """A socket and its subscriptions. Every method may raise `Dropped`: then it is over.
 
-    :param lifetime_s: leave before the venue cuts us (0: it does not).
+    :param key: names it among the connections of its session, past ones too.
+    :param lifetime_s: another one should take over after this long (0: never).
+    :ivar data_ns: when data came last; acks and pongs are none.
+    :ivar behind_ns: since when another connection brings data and this one does not (0: it does).
+    :ivar retiring: it is open only until another has taken over.
+    :ivar confirmed_ns: topic -> when the venue confirmed it.
     """
 
     def __init__(
@@ -24,6 +29,7 @@ class Line:
         socket: StreamSocket,
         driver: Driver,
         *,
+        key: int,
         topics: Iterable[str],
         timing: FeedTiming,
         lifetime_s: float,
@@ -33,7 +39,13 @@ class Line:
         self.socket = socket
         self.subscriber = Subscriber(driver, timing.ack_s)
         self.subscriber.subscribe(topics)
-        self.opened_ns = self._bytes_ns = self._kept_alive_ns = now_ns
+        self.key = key
+        self.opened_ns = self.data_ns = self._bytes_ns = self._kept_alive_ns = now_ns
+        self.behind_ns = 0
+        self.retiring = False
+        self.confirmed_ns: dict[str, int] = {}
+        self._refused_due_ns = now_ns + int(timing.refused_retry_s * _NS)
+        self._refused_retry_ns = int(timing.refused_retry_s * _NS)
         #: Whether the session waits for room to send on this socket.
         self.watched = False
         self._driver = driver
@@ -51,6 +63,17 @@ class Line:
         self._bytes_ns = now_ns
         self._account(now_ns)
         return messages
+
+    def resubscribe(self, topics: Sequence[str]) -> None:
+        """Leave `topics` and join them again."""
+        for topic in topics:
+            self.confirmed_ns.pop(topic, None)
+        self.subscriber.resubscribe(topics)
+
+    def subscribed(self, topics: Iterable[str]) -> bool:
+        """The venue has answered for all of `topics`, if only with a refusal."""
+        refused = self.subscriber.refused
+        return all(topic in self.confirmed_ns or topic in refused for topic in topics)
 
     def pong(self) -> None:
         self._ping_unanswered_ns = 0
@@ -88,7 +111,10 @@ class Line:
         if self._ping_unanswered_ns and now_ns - self._ping_unanswered_ns >= self._pong_ns:
             raise Dropped("no_pong", f"our ping is unanswered for {self._pong_ns / _NS:g} s")
         if self._lifetime_ns and now_ns - self.opened_ns >= self._lifetime_ns:
-            raise Dropped("lifetime", "left before the venue's own cut")
+            self.retiring = True
+        if now_ns >= self._refused_due_ns and self.subscriber.refused:
+            self._refused_due_ns = now_ns + self._refused_retry_ns
+            self.subscriber.subscribe(list(self.subscriber.refused))
         try:
             return self.subscriber.check(now_ns)
         except Unanswered as error:

@@ -30,10 +30,10 @@ class Redial:
     def __init__(
         self,
         name: str,
-        *,
-        mailbox: Mailbox,
         connect: Callable[[int], StreamSocket],
         opened: Callable[[StreamSocket], None],
+        *,
+        mailbox: Mailbox,
         count: Callable[[str], None],
         budget: Budget | None,
         timing: FeedTiming,

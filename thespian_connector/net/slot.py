@@ -6,15 +6,14 @@ from typing import Final
 
 from msgspec import structs
 
+from thespian_connector.books.arbiter import Arbiter
 from thespian_connector.books.tracked import TrackedBook
 from thespian_connector.drivers.base import Driver
 from thespian_connector.model import BookStatus, Channel, Instrument, Trust
 from thespian_connector.model.wire import WireTicker
 
 from .events import BookChanged, Subscription
-
-#: Trade ids remembered, to drop those that come twice.
-_TRADES_REMEMBERED: Final = 2048
+from .tape import Tape
 
 
 class Slot:
@@ -60,6 +59,7 @@ class Slot:
         self.proved_ns = 0
         self.verified_told_ns = 0
         self.sequence = 0
+        self.newest_sequence = 0
         self.ahead = 0
         self.ahead_ns = 0
         self.ahead_asked = False
@@ -73,9 +73,10 @@ class Slot:
         # -- ticker, trades
         self.ticker: WireTicker | None = None
         self.top: tuple[tuple[str, str] | None, tuple[str, str] | None] = (None, None)
-        self._trades_contiguous = driver.trade_ids_contiguous
-        self._last_trade = 0
-        self._trades: dict[str, None] = {}
+        self.top_order = 0
+        self.tape: Final = Tape(numbered=driver.trade_ids_contiguous)
+        #: Which connection's update comes next; None while there is one connection only.
+        self.arbiter: Arbiter | None = None
 
     @property
     def position(self) -> int:
@@ -97,24 +98,9 @@ class Slot:
 
     def disconnected(self) -> None:
         self.subscribed_ns = self.ahead = self.resubscriptions = self.tries = self.due_ns = self.sequence = 0
+        self.newest_sequence = self.top_order = 0
 
     def status(self) -> BookStatus:
         assert self.tracked is not None, "only books have a status"
         status = self.tracked.status()
         return structs.replace(status, reason=f"refused: {self.refused}") if self.refused else status
-
-    def is_new_trade(self, trade_id: str) -> bool:
-        if trade_id in self._trades:
-            return False
-        self._trades[trade_id] = None
-        if len(self._trades) > _TRADES_REMEMBERED:
-            del self._trades[next(iter(self._trades))]
-        return True
-
-    def trades_missed_before(self, trade_id: str) -> int:
-        """How many trades lie between the last one and this, where the venue numbers them without holes."""
-        if not (self._trades_contiguous and trade_id.isascii() and trade_id.isdigit()):
-            return 0
-        number, last = int(trade_id), self._last_trade
-        self._last_trade = max(number, last)
-        return max(0, number - last - 1) if last else 0
