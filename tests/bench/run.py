@@ -1,6 +1,6 @@
-"""The bench: one feed, in process, beside a bare reader, cryptofeed and ccxt.pro, on the same frames in one run.
+"""The bench: what the package is measured by, beside a bare reader, cryptofeed and ccxt.pro where they do the same.
 
-Figures inform; they never decide pass or fail. What does: a client that ends with a wrong best price.
+Figures inform; they never decide pass or fail. What does: a book that is not what the venue's was.
 """
 
 from __future__ import annotations
@@ -8,97 +8,95 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
-import subprocess
+import platform
 import sys
-from pathlib import Path
+import time
+from collections.abc import Callable
 from typing import Any
 
+import row_bus
+import row_feed
+import row_latency
+import row_recovery
+import row_system
 from rich.console import Console
-from rich.table import Table
+from scale import Scale
+from soak import soak
 
-HERE = Path(__file__).parent
-CLIENTS = {
-    "bare reader, no book": "bare.py",
-    "thespian_connector": "ours.py",
-    "cryptofeed": "cryptofeed_client.py",
-    "ccxt.pro (floats)": "ccxtpro_client.py",
+from thespian_connector.model.errors import ConnectorError
+
+Row = tuple[Callable[[Scale], dict[str, Any]], Callable[[dict[str, Any], Console], None]]
+ROWS: dict[str, Row] = {
+    "feed": (row_feed.measure, row_feed.show),
+    "bus": (row_bus.measure, row_bus.show),
+    "latency": (row_latency.measure, row_latency.show),
+    "busy": (row_latency.measure_busy, row_latency.show_busy),
+    "recovery": (row_recovery.measure, row_recovery.show),
+    "start": (row_system.measure_start, row_system.show_start),
+    "memory": (row_system.measure_memory, row_system.show_memory),
 }
+_PIPE_COLUMNS = 120
 
 
-def measure(script: str, feed: dict[str, Any], count: int) -> dict[str, Any]:
-    command = [sys.executable, str(HERE / "clients" / script), feed["url"], feed["stream"], str(feed["last_id"])]
-    environment = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600, env=environment, check=False)
-    if done.returncode or not done.stdout.strip():
-        return {"error": (done.stderr.strip().splitlines() or ["no output"])[-1]}
-    result: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    result["cpu_us"] = result["cpu_s"] / count * 1e6
-    result["per_cpu_s"] = count / result["cpu_s"]
-    result["right"] = result["best"] in (None, feed["best"])
-    return result
+def rows_of(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    unknown = [name for name in names if name not in ROWS]
+    if unknown or not names:
+        raise argparse.ArgumentTypeError(f"no row {', '.join(unknown) or 'named'}; there are {', '.join(ROWS)}")
+    return names
 
 
-def one_feed(count: int, rounds: int, progress: Console) -> dict[str, Any]:
-    feed_process = subprocess.Popen(
-        [sys.executable, str(HERE / "feed.py"), "--count", str(count)], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert feed_process.stdout is not None
-        feed = json.loads(feed_process.stdout.readline())
-        runs: dict[str, list[dict[str, Any]]] = {name: [] for name in CLIENTS}
-        for n in range(rounds):  # interleaved, so that a noisy minute hits them all
-            for name, script in CLIENTS.items():
-                progress.print(f"round {n + 1}/{rounds}: {name}", style="dim")
-                runs[name].append(measure(script, feed, count))
-    finally:
-        feed_process.terminate()
-        feed_process.wait(10)
-        assert feed_process.stdout is not None
-        feed_process.stdout.close()
-    rows = {}
-    for name, measured in runs.items():
-        good = [m for m in measured if "error" not in m]
-        if not good:
-            rows[name] = {"error": measured[0]["error"]}
-            continue
-        rows[name] = {
-            key: statistics.median(m[key] for m in good) for key in ("cpu_us", "per_cpu_s", "peak_kb", "hand_overs")
-        }
-        rows[name]["right"] = all(m["right"] for m in good)
-    bare = rows["bare reader, no book"].get("cpu_us")
-    for row in rows.values():
-        if bare and "cpu_us" in row:
-            row["ratio_to_bare"] = row["cpu_us"] / bare
-    return {"updates": count, "rounds": rounds, "rows": rows}
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
+    add = parser.add_argument
+    add("--rows", type=rows_of, default=list(ROWS), metavar="ROW,...", help=f"of {', '.join(ROWS)} (default all)")
+    add("--quick", action="store_true", help="smaller numbers, in a third of the time")
+    add("--count", type=int, metavar="N", help="updates a client of the row `feed` reads (default 30,000)")
+    add("--rounds", type=int, metavar="N", help="interleaved rounds of the row `feed`, the median counts (default 3)")
+    add("--kill-rounds", type=int, default=2, metavar="N", help="how often each process is killed (default 2)")
+    add("--soak", type=float, metavar="SECONDS", help="only the soak: a system read for so long, figures every minute")
+    add("--soak-every", type=float, default=60, metavar="SECONDS", help="the soak's figures so often (default 60)")
+    add("--json", action="store_true", help="only the JSON document, on stdout")
+    return parser.parse_args()
 
 
-def show(result: dict[str, Any], console: Console) -> None:
-    title = f"One feed, in process: {result['updates']:,} Binance diffs of 20 levels, top of book read after each"
-    table = Table(title=title, title_justify="left")
-    for heading in ("client", "CPU us", "x bare", "a CPU s", "peak MB", "handed over", "last book"):
-        table.add_column(heading, justify="left" if heading == "client" else "right", no_wrap=heading == "client")
-    for name, row in result["rows"].items():
-        if "error" in row:
-            table.add_row(name, f"did not run: {row['error'][:70]}")
-            continue
-        cells = [f"{row['cpu_us']:.1f}", f"{row['ratio_to_bare']:.2f}", f"{row['per_cpu_s']:,.0f}"]
-        cells += [f"{row['peak_kb'] / 1024:.0f}", f"{row['hand_overs']:,.0f}", "right" if row["right"] else "WRONG"]
-        table.add_row(name, *cells)
-    console.print(table)
+def measure(options: argparse.Namespace, scale: Scale, console: Console) -> dict[str, Any]:
+    """Row -> what was measured; a row that could not be measured says why, and is not right."""
+    results: dict[str, Any] = {}
+    for name in options.rows:
+        run, show = ROWS[name]
+        begun = time.monotonic()
+        try:
+            results[name] = run(scale)
+            show(results[name], console)
+        except (ConnectorError, TimeoutError) as error:
+            results[name] = {"error": str(error), "right": False}
+            console.print(f"{name}: not measured: {error}", style="red", highlight=False)
+        results[name]["took_s"] = round(time.monotonic() - begun, 1)
+        console.print()
+    return results
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("--count", type=int, default=30_000, help="updates a client reads (default 30,000)")
-    parser.add_argument("--rounds", type=int, default=3, help="the median of so many interleaved rounds (default 3)")
-    parser.add_argument("--json", action="store_true", help="only the JSON document, on stdout")
-    options = parser.parse_args()
-    console = Console(stderr=options.json)
-    result = {"one_feed": one_feed(options.count, options.rounds, console)}
-    show(result["one_feed"], console)
-    print(json.dumps(result))
-    return 0 if all(row.get("right", True) for row in result["one_feed"]["rows"].values()) else 1
+    options = parse()
+    progress = Console(stderr=True)
+    console = progress if options.json else Console()
+    if not console.is_terminal:
+        console.width = _PIPE_COLUMNS
+    scale = Scale(
+        progress,
+        quick=options.quick,
+        count=options.count or (10_000 if options.quick else 30_000),
+        rounds=options.rounds or (1 if options.quick else 3),
+        kill_rounds=options.kill_rounds,
+    )
+    if options.soak is not None:
+        results = {"soak": soak(options.soak, options.soak_every, console)}
+    else:
+        results = measure(options, scale, console)
+    machine = {"cores": os.cpu_count(), "load": os.getloadavg(), "python": platform.python_version()}
+    print(json.dumps({"machine": machine, **results}))
+    return 0 if all(result["right"] for result in results.values()) else 1
 
 
 if __name__ == "__main__":
