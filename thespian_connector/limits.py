@@ -77,8 +77,9 @@ FEED_BATCH_MESSAGES = 64
 CONFLATE_CHUNKS_MAX = 8
 #: Levels kept on one side of a book. At the limit the worst are forgotten and are no longer certified.
 BOOK_LEVELS_MAX = 20_000
-#: Prices of one side whose ticks are remembered. At the limit all are forgotten and parsed anew.
-BOOK_PRICES_REMEMBERED_MAX = 32_768
+#: Prices of one side whose ticks are remembered. At the limit all are forgotten and parsed anew. More than the deepest
+#: snapshot has; a book whose price walks fills it in minutes, and then it holds 4 MB.
+BOOK_PRICES_REMEMBERED_MAX = 8_192
 
 # -- the shared budget of a venue and egress IP (net/budget.py)
 
