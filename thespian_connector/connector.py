@@ -152,7 +152,7 @@ class Connector:
         """The LIVE books of every exchange that carries `symbol` as one; `excluded` names the others and their trust.
 
         :param depth: levels a side; 0: all that every LIVE exchange's book proves. What is deeper than what the feeds
-            publish (`publish_depth`) is asked from them; one that does not answer within a second is left out.
+            publish (`publish_depth`) is asked from them; one that does not answer within two seconds is left out.
         :raises UnknownSymbol: no exchange of this system carries it.
         :raises Refused: the aggregator is just (re)starting.
         """

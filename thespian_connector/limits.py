@@ -224,7 +224,7 @@ MERGE_EVERY_S = 0.025
 MERGE_CORE_SHARE_MAX = 0.25
 #: How long a merged book that is deeper than what is published waits for a feed's whole book. At the limit that
 #: exchange is left out, and named.
-MERGE_ASK_S_MAX = 1.0
+MERGE_ASK_S_MAX = 2.0
 #: Questions that a feed owes Aggregator an answer to. At the limit it is not asked, and left out of deep books.
 MERGE_ASKED_MAX = 5
 #: How often Aggregator asks Registry who is there; changes are told at once.

@@ -141,7 +141,7 @@ class Watch(Message, frozen=True):
 
 
 class Found(Message, frozen=True):
-    """Registry's answer to Watch: everybody who matches, as last announced."""
+    """Registry's answer to Watch: everybody who matches, as last announced. To a new Registry, from Root: everybody."""
 
     components: tuple[Announce, ...]
 

@@ -41,7 +41,8 @@ class _Watcher:
 class Registry(BaseActor):
     """Root tells it everything that supervisors announce, and all of it again after a restart.
 
-    Watchers are told of changes while they keep asking: one that hangs or has died is not written to for long.
+    Watchers are told of changes while they keep asking: one that hangs or has died is not written to for long. They are
+    not answered before Root has told everything: half of it would look like the end of the other half.
     """
 
     kind = "registry"
@@ -50,6 +51,7 @@ class Registry(BaseActor):
         super().__init__()
         self._known: dict[str, Announce] = {}
         self._watchers: dict[int, _Watcher] = {}
+        self._told = False
 
     def handle(self, message: Message, sender: Address) -> None:
         if isinstance(message, Announce):
@@ -59,6 +61,12 @@ class Registry(BaseActor):
             watcher = _Watcher(sender, message.asker, message.pattern)
             self._watchers[message.asker] = watcher
             self._tell(watcher)
+        elif isinstance(message, Found):
+            # What was announced meanwhile is newer.
+            self._known = {one.name: one for one in message.components} | self._known
+            self._told = True
+            for watcher in self._watchers.values():
+                self._tell(watcher)
         elif isinstance(message, Request) and message.operation == "resolve":
             pattern = unpack(message.body, dict[str, str]).get("pattern", "*")
             found = [entry(one) for one in self._matching(pattern)]
@@ -80,4 +88,5 @@ class Registry(BaseActor):
             self._tell(watcher)
 
     def _tell(self, watcher: _Watcher) -> None:
-        self.send(watcher.address, Found(watcher.incarnation, tuple(self._matching(watcher.pattern))))
+        if self._told:
+            self.send(watcher.address, Found(watcher.incarnation, tuple(self._matching(watcher.pattern))))

@@ -25,7 +25,7 @@ from thespian_connector.model.errors import (
 )
 
 from .component import Arguments, failure
-from .messages import Address, Announce, HostUp, Message, Reply, Request, RunExchange, pack, unpack
+from .messages import Address, Announce, Found, HostUp, Message, Reply, Request, RunExchange, pack, unpack
 from .policy import ChildSpec, State
 from .registry import entry
 from .settings import AggregatorStart, ExchangeSettings, ExchangeStart, Settings
@@ -95,12 +95,11 @@ class Root(Supervisor):
 
     def child_ready(self, name: str, address: Address, incarnation: int) -> None:
         """Registry is told everything; the others where Registry is, and ask it themselves."""
-        told = list(self._known) if name == "registry" else ["registry"]
-        for announced in map(self._known.get, told):
-            if announced is not None:
-                self.send(address, _for(incarnation, announced))
         if name == "registry":
+            self.send(address, Found(incarnation, tuple(self._known.values())))
             self._tell_children(self._known["registry"])
+        elif (registry := self._known.get("registry")) is not None:
+            self.send(address, _for(incarnation, registry))
 
     def _tell_children(self, registry: Announce) -> None:
         for name, child in self._processes.items():
