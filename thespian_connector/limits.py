@@ -182,6 +182,8 @@ TRADES_WAIT_S = 1.0
 #: A connection that is to take over brings everything for this long before the old one is closed: what is still on its
 #: way on the old one arrives within it.
 ROTATION_OVERLAP_S = 1.0
+#: The least age at which connections may be replaced: the new one must have taken over before it is old itself.
+ROTATE_AFTER_S_MIN = 3.0
 
 # -- the bus
 
@@ -200,9 +202,11 @@ BUS_SUBSCRIPTIONS_A_POLL_MAX = 1_000
 BUS_ASK_NS = 500_000_000
 #: Topics that a reader keeps state of. At the limit further ones are ignored and counted.
 BUS_TOPICS_MAX = 10_000
-#: Root or HostAgent without a beat, or the admin stopped, for this long: the launcher starts everything anew. A stopped
-#: logger or simulator is replaced alone.
+#: Root or HostAgent without a beat for this long hang: the launcher replaces them.
 TOP_SILENT_S_MAX = 4.0
+#: What is stopped (SIGSTOP, a debugger) for this long hangs for sure: the same, and for the admin, Thespian's logger and
+#: the simulator too.
+TOP_STOPPED_S_MAX = 2.5
 #: An admin that has not looked at its socket for this long spins: the same follows. (A busy one comes to it in time.)
 ADMIN_DEAF_S_MAX = 7.0
 #: A stopped launcher is let go on after this (SIGCONT by Root).

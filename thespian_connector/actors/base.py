@@ -17,6 +17,7 @@ from thespian.actors import Actor, ActorExitRequest, ChildActorExited, ThespianW
 
 from . import logs, process
 from .messages import Address, Context, Message, Probe, ProbeReply, Start, Started, Stop, Stopping, ThreadAge, beat_file
+from .nudge import Nudge
 from .threads import Mailbox, crash
 
 logger = logging.getLogger(__name__)
@@ -143,14 +144,17 @@ class BaseActor(Actor):  # type: ignore[misc]  # Thespian has no types
         process.set_title(self.context.system, self.name)
         if self.watches_launcher:
             self._watch_launcher()
+        nudge = Nudge(self.context.launcher_pid)
         if self.tick_s:
             ticker = process.Ticker(self.tick_s)
 
             def on_tick() -> None:
                 if ticker.read():
+                    now = time.monotonic()
                     if self.watches_launcher:
                         beat_file(self.context, self.name).touch()
-                    self.tick(time.monotonic())
+                        nudge.look(now)
+                    self.tick(now)
 
             self.watch(ticker.fd, on_tick)
         self.started(message.body)

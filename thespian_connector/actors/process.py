@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import multiprocessing
 import os
+import resource
 import select
 import signal
 import time
@@ -83,11 +84,27 @@ def become_subreaper() -> None:
     _check(_libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
 
 
+def raise_file_limit(wanted: int) -> None:
+    """Lets this process, and what it forks, open `wanted` descriptors, or as many as the hard limit allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+
+
 def set_title(system: str, name: str) -> None:
     """``thespian-connector SYSTEM NAME`` is what ``ps`` shows."""
     from setproctitle import setproctitle
 
     setproctitle(f"thespian-connector {system} {name}")
+
+
+def title(pid: int) -> str:
+    """What ``ps`` shows; "" when there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").decode(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def open_pidfd(pid: int) -> int | None:
@@ -107,6 +124,14 @@ def kill(pidfd: int, number: int = signal.SIGKILL) -> None:
     """Signals exactly the process that was opened, never another that got its number."""
     with contextlib.suppress(ProcessLookupError):  # it is gone: what was wanted
         signal.pidfd_send_signal(pidfd, number)
+
+
+def signal_pid(pid: int, number: int) -> None:
+    """Signals a process that is known by number alone; one that has ended is left in peace."""
+    pidfd = open_pidfd(pid)
+    if pidfd is not None:
+        kill(pidfd, number)
+        close_fd(pidfd)
 
 
 def _stat_fields(pid: int) -> list[str] | None:
@@ -135,6 +160,14 @@ def is_stopped(pid: int) -> bool:
     """Frozen by a signal (SIGSTOP) or a debugger."""
     fields = _stat_fields(pid)
     return fields is not None and fields[0] in ("T", "t")
+
+
+def children(pid: int) -> list[int]:
+    """Who was forked by the main thread of `pid` and still is its child, zombies too."""
+    try:
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
 
 
 def descendants(pid: int) -> list[int]:

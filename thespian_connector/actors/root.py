@@ -108,6 +108,9 @@ class Root(Supervisor):
 
     def _on_host_up(self, message: HostUp) -> None:
         self._hosts[message.host] = message
+        for name, known in list(self._known.items()):
+            if name.startswith("exchange/") and known.host == message.host and known.state == "running":
+                self._on_announce(_gone(known))  # it died with the HostAgent before this one
         budget_dir = str(Path(self.context.runtime_dir).parent / "budgets")
         for exchange, settings in self._enabled().items():
             start = ExchangeStart(exchange=exchange, settings=settings, budget_dir=budget_dir)
@@ -290,7 +293,7 @@ class Root(Supervisor):
     def _finish_status(self) -> None:
         gather, self._gather = self._gather, None
         assert gather is not None
-        body = pack(document(self.context, self.started_ns, self._known, self._hosts, gather.parts))
+        body = pack(document(self.child_context(), self.started_ns, self._known, self._hosts, gather.parts))
         for client, correlation in gather.clients:
             self.send(client, Reply(0, correlation, True, body))
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from thespian_connector.model import Trust
+
 from . import process
 from .messages import Address, Announce, Context, HostUp
 
@@ -36,10 +38,13 @@ def document(
     actors = _infrastructure(context, started_ns, hosts)
     for name, one in sorted(known.items()):
         threads = parts.get(name, {}).get("threads", [])
-        actors.append(_row(name, one.pid, one.host, one.started_ns, one.state, one.restarts, threads))
+        actors.append(_row(name, one.pid, one.host, one.started_ns, one.incarnation, one.state, one.restarts, threads))
     result: dict[str, Any] = {"actors": actors}
     for key in ("books", "breakers", "limits"):
         result[key] = [row for name in sorted(parts) for row in parts[name].get(key, [])]
+    for name, one in sorted(known.items()):
+        if name not in parts:
+            result["books"] += _unheard(name, one)
     result["limits"] = _once(result["limits"])
     result["hosts"] = [{"host": host, "pid": up.pid, "state": "running"} for host, up in hosts.items()]
     result["listening"] = listening([row["pid"] for row in actors]) + [
@@ -59,6 +64,7 @@ def _row(  # noqa: PLR0917 - a row's columns, in order
     pid: int,
     host: str,
     started_ns: int,
+    incarnation: int,
     state: str = "running",
     restarts: int = 0,
     threads: Sequence[Any] = (),
@@ -69,11 +75,31 @@ def _row(  # noqa: PLR0917 - a row's columns, in order
         "kind": _kind(name),
         "pid": pid,
         "host": host,
+        "incarnation": incarnation,
         "state": state,
         "restarts": restarts,
         "up_s": up_s,
         "threads": list(threads),
     }
+
+
+def _unheard(name: str, one: Announce) -> list[dict[str, Any]]:
+    """The books of a feed that did not say how they are: of a hung one nobody knows, one that (re)starts has none."""
+    hung = one.state == "running"
+    trust, why = (Trust.STALE, "does not answer") if hung else (Trust.SYNCING, f"is {one.state}")
+    return [
+        {
+            "exchange": name.split("/")[1],
+            "symbol": symbol,
+            "trust": trust.value,
+            "update_id": 0,
+            "age_ms": None,
+            "since_ns": one.started_ns,
+            "span": 0,
+            "reason": f"its process {why}",
+        }
+        for symbol in one.symbols
+    ]
 
 
 def _infrastructure(context: Context, started_ns: int, hosts: Mapping[str, HostUp]) -> list[dict[str, Any]]:
@@ -86,11 +112,17 @@ def _infrastructure(context: Context, started_ns: int, hosts: Mapping[str, HostU
     for pid, parent in parents.items():
         if process.is_zombie(pid):
             continue
-        if parent == admin and pid not in agents and pid != os.getpid():
+        if parent == admin and process.title(pid).endswith(" logger"):
             found["logger"] = pid
         elif parent == context.launcher_pid and pid != admin:
             found["simulator"] = pid
-    return [_row(name, pid, context.host, process.started_ns(pid) or started_ns) for name, pid in found.items()]
+    incarnations = {os.getpid(): context.root_incarnation} | {up.pid: up.incarnation for up in hosts.values()}
+    rows = []
+    for name, pid in found.items():
+        born_ns = process.started_ns(pid) or started_ns
+        # What no supervisor started has no incarnation of its own: when it began says the same in the same unit.
+        rows.append(_row(name, pid, context.host, born_ns, incarnations.get(pid, born_ns // 1_000_000)))
+    return rows
 
 
 def _once(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import signal
 import socket
 import time
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +18,12 @@ from thespian_connector.actors import process
 from thespian_connector.actors.messages import Address, Context, Message, Start, Started, Stop, beat_file, pack
 from thespian_connector.actors.settings import Settings
 from thespian_connector.actors.supervisor import new_incarnation
+from thespian_connector.limits import ADMIN_DEAF_S_MAX, TOP_SILENT_S_MAX, TOP_STOPPED_S_MAX
 from thespian_connector.model.errors import ConnectorError
 
 from . import hardening
 from .runtime import Runtime
-from .vigil import Vigil
+from .vigil import Beat, Knock, Vigil, Watch
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +66,7 @@ class Generation:
         self._keep = keep
         self.watched: dict[str, int] = {}
         self.processes: dict[str, int] = {}
+        self._bind = settings.system.bind
         self.port = free_port(settings.system.bind, settings.system.admin_port)
         try:
             self._boot(settings, runtime)
@@ -87,14 +93,54 @@ class Generation:
                 self.root_incarnation,
             )
             self._context = context
-            name = f"hostagent/{settings.system.host}"
-            self._host_agent, self._host_agent_incarnation = self._create(HOST_AGENT, name, context, b"")
+            self.host_agent_name = f"hostagent/{settings.system.host}"
+            self._start_host_agent()
         except ActorSystemException as error:
             raise ConnectorError(f"Thespian's system does not start: {error}; see {runtime.thespian_log}") from error
 
+    def _start_host_agent(self) -> None:
+        created = self._create(HOST_AGENT, self.host_agent_name, self._context, b"")
+        self._host_agent, self._host_agent_incarnation = created
+
+    def restart_host_agent(self) -> None:
+        """Ends what is left of HostAgent and everything below it, and starts another. Root's branch goes on.
+
+        :raises ConnectorError: it does not come up.
+        """
+        from thespian.actors import ActorSystemException
+
+        pidfd = self.watched.pop(self.host_agent_name)
+        try:
+            self._end_branch(pidfd)
+        finally:
+            process.close_fd(pidfd)
+        del self.processes[self.host_agent_name]
+        try:
+            self._start_host_agent()
+        except ActorSystemException as error:
+            raise ConnectorError(f"Thespian does not start {self.host_agent_name}: {error}") from error
+
+    def _end_branch(self, pidfd: int) -> None:
+        process.kill(pidfd)
+        deadline = time.monotonic() + _KILL_S_MAX
+        while not process.has_exited(pidfd) or self._orphans():
+            if time.monotonic() > deadline:
+                raise ConnectorError(f"{self.host_agent_name}'s processes do not end although they were killed")
+            for pid in self._orphans():
+                process.signal_pid(pid, signal.SIGKILL)
+            time.sleep(_POLL_S)
+
+    def _orphans(self) -> list[int]:
+        """Whose parent has died: they are children of the launcher, their subreaper, until they end too."""
+        for _ in process.reap():
+            pass
+        ours = {*self._keep, self.processes["admin"]}
+        return [pid for pid in process.children(os.getpid()) if pid not in ours]
+
     def _create(self, actor: str, name: str, context: Context, body: bytes) -> tuple[Address, int]:
-        address = self._system.createActor(actor, globalName=name)
         incarnation = new_incarnation()
+        with _time_limit(_START_S_MAX, f"{name} was not created within {_START_S_MAX:g} s"):
+            address = self._system.createActor(actor, globalName=f"{name} {incarnation}")
         answer = self.ask(address, Start(incarnation, name, 0, context, body), _START_S_MAX)
         if not isinstance(answer, Started):
             raise ConnectorError(f"{name} did not start within {_START_S_MAX:g} s; its log says why")
@@ -124,9 +170,22 @@ class Generation:
         self.watched[name] = pidfd
         self.processes[name] = pid
 
-    def vigil(self) -> Vigil:
-        beats = {name: beat_file(self._context, name) for name in self.processes if name != "admin"}
-        return Vigil(beats, {"admin": self.processes["admin"]})
+    def vigil(self, simulator_pid: Callable[[], int | None]) -> Vigil:
+        """Over Root and HostAgent (they beat), the admin, Thespian's logger, and the simulator if there is one."""
+        agent = self.host_agent_name
+        watches = [Watch(name, Beat(beat_file(self._context, name)), TOP_SILENT_S_MAX) for name in ("root", agent)]
+        pids: dict[str, Callable[[], int | None]] = {
+            name: partial(self.processes.get, name) for name in ("admin", "root", agent)
+        }
+        pids |= {"logger": self.logger_pid, "simulator": simulator_pid}
+        watches += [Watch(name, partial(_runs, pid_of), TOP_STOPPED_S_MAX) for name, pid_of in pids.items()]
+        watches.append(Watch("admin", Knock((self._bind, self.port)), ADMIN_DEAF_S_MAX))
+        return Vigil(watches)
+
+    def logger_pid(self) -> int | None:
+        """Thespian's logger is the one child of the admin that we did not create; the admin replaces one that dies."""
+        ours = set(self.processes.values())
+        return next((pid for pid in process.children(self.processes["admin"]) if pid not in ours), None)
 
     def keep(self, pid: int) -> None:
         """A further child of the launcher that is not of this system."""
@@ -134,16 +193,13 @@ class Generation:
 
     def stop(self) -> None:
         """Ends the exchanges in order (threads joined, sockets closed), then everything."""
-        pidfd = self.watched.get("hostagent/" + self._host())
+        pidfd = self.watched.get(self.host_agent_name)
         if pidfd is not None and not process.has_exited(pidfd):
             self._system.ask(self._host_agent, Stop(self._host_agent_incarnation), _ANSWER_S_MAX)
             deadline = time.monotonic() + _STOP_S_MAX
             while not process.has_exited(pidfd) and time.monotonic() < deadline:
                 time.sleep(_POLL_S)
         self.destroy()
-
-    def _host(self) -> str:
-        return next((name.partition("/")[2] for name in self.processes if name.startswith("hostagent/")), "")
 
     def destroy(self) -> None:
         """Kills every process below the launcher but those to keep, and returns when all have ended.
@@ -175,6 +231,30 @@ class Generation:
         if system is not None:
             hardening.close_transport(system._systemBase.transport)  # shutdown() would ask an admin that is gone
             del self._system
+
+
+@contextlib.contextmanager
+def _time_limit(seconds: float, why: str) -> Iterator[None]:
+    """Thespian waits up to 50 s for an admin that has died meanwhile. The launcher has one thread: an alarm ends it.
+
+    :raises ConnectorError: `why`, when the block takes longer.
+    """
+
+    def ring(*_: object) -> None:
+        raise ConnectorError(why)
+
+    previous = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+
+
+def _runs(pid_of: Callable[[], int | None]) -> bool:
+    pid = pid_of()
+    return pid is None or not process.is_stopped(pid)
 
 
 def log_path(settings: Settings, runtime: Runtime) -> Path:

@@ -19,7 +19,7 @@ from datetime import timedelta
 from typing import Any
 
 from thespian_connector.actors import process
-from thespian_connector.limits import MESSAGE_BYTES_MAX, MESSAGE_PREFIX_BYTES_MAX
+from thespian_connector.limits import ATTACH_S_MAX, MESSAGE_BYTES_MAX, MESSAGE_PREFIX_BYTES_MAX, TRANSMITS_PENDING_MAX
 from thespian_connector.model.errors import NotRunning
 
 _MAC_BYTES = hashlib.sha256().digest_size
@@ -29,6 +29,7 @@ _ADOPTION_S_MAX = 5.0
 #: Thespian reads these when it is imported. Queues short, because its cost grows with their length; a message to a
 #: hung actor given up after ten seconds, not five minutes.
 ENVIRONMENT = {
+    "THESPIAN_MAX_PENDING_TRANSMITS": str(TRANSMITS_PENDING_MAX),
     "THESPIAN_MAX_QUEUED_TRANSMITS": "40",
     "THESPIAN_QUEUED_TRANSMIT_UNBLOCK_THRESHOLD": "20",
     "THESPIAN_DROP_TRANSMITS_LEVEL": "100000",
@@ -197,6 +198,9 @@ def _wait_for_adoption(launcher_pid: int) -> None:
 def close_transport(transport: Any) -> None:
     """Closes a transport of Thespian whole: its own `close` forgets its listener, and connections kept for later."""
     listener = getattr(transport, "socket", None)
+    for intent in getattr(transport, "_transmitIntents", {}).values():
+        if getattr(intent, "socket", None) is not None:
+            intent.socket.close()  # what it was sending when it gave up
     for kept in (getattr(transport, "_openSockets", {}), getattr(transport, "_incomingSockets", {})):
         for connection in list(kept.values()):
             connection.socket.close()
@@ -207,10 +211,26 @@ def close_transport(transport: Any) -> None:
 
 
 def forbid_start() -> None:
-    """In a process that only attaches: an ActorSystem that finds no admin must fail, not start a daemon of its own."""
-    from thespian.system import multiprocCommon
+    """In a process that only attaches: an ActorSystem that finds no admin must fail, not start a daemon of its own.
+
+    And soon, where an admin is there but hangs (Thespian tries for 14 s), and without leaving its sockets open.
+    """
+    from thespian.system import multiprocCommon, systemBase
 
     def refuse(*_arguments: Any) -> None:
         raise NotRunning("the system ended while we attached to it; start it with: thespian-connector start --detach")
 
     multiprocCommon.multiprocessCommon._startAdmin = refuse
+    systemBase.MAX_ADMIN_STATUS_REQ_DELAY = timedelta(seconds=ATTACH_S_MAX)
+    systemBase.MAX_SYSTEM_SHUTDOWN_DELAY = timedelta(seconds=0)  # it tries for a second longer
+    if not hasattr(systemBase.systemBase, "tc_init"):
+        systemBase.systemBase.tc_init = systemBase.systemBase.__init__
+        systemBase.systemBase.__init__ = _init_or_close
+
+
+def _init_or_close(base: Any, *arguments: Any) -> None:
+    try:
+        base.tc_init(*arguments)
+    except BaseException:
+        close_transport(base.transport)
+        raise

@@ -1,8 +1,9 @@
 """The launcher: one a host, one thread, no Thespian messages of its own. Starts, watches, restarts, cleans up.
 
-It holds a pidfd on Thespian's admin, on Root and on HostAgent. When one ends it kills what is left and starts anew, at
-most RESTARTS_MAX times in RESTART_PERIOD_S; past that it ends, saying why. Its own end, however it comes, ends the
-system: every process below it is bound to its parent's life.
+It holds a pidfd on Thespian's admin, on Root and on HostAgent. When the admin or Root ends it kills what is left and
+starts anew, at most RESTARTS_MAX times in RESTART_PERIOD_S; past that it ends, saying why. HostAgent is started anew
+alone, with what is below it. The launcher's own end, however it comes, ends the system: every process below it is bound
+to its parent's life.
 """
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ from pathlib import Path
 
 from thespian_connector.actors import logs, process
 from thespian_connector.actors.settings import Settings
-from thespian_connector.limits import LAUNCHER_RESTART_PERIOD_S, LAUNCHER_RESTARTS_MAX
+from thespian_connector.limits import LAUNCHER_RESTART_PERIOD_S, LAUNCHER_RESTARTS_MAX, OPEN_FILES_MAX
 from thespian_connector.model.errors import ConnectorError
 
 from . import config, hardening
 from .generation import Generation, log_path
 from .runtime import Runtime, SystemFile
 from .venue import Simulator, needs_simulator
+from .vigil import Vigil
 
 logger = logging.getLogger("thespian_connector.launcher")
 
@@ -53,6 +55,7 @@ class Launcher:
         self._simulator: Simulator | None = None
         self._stop_asked = False
         self._restarts = 0
+        self._host_agent_ends: deque[float] = deque(maxlen=LAUNCHER_RESTARTS_MAX + 1)
 
     def run(self) -> None:
         """Returns when the system was asked to stop and nothing of it is left.
@@ -73,10 +76,12 @@ class Launcher:
         system = self._settings.system
         process.set_title(system.name, "launcher")
         process.become_subreaper()
+        process.raise_file_limit(OPEN_FILES_MAX)
         self._wakeup = _wakeup_pipe()
         for number in _STOP_SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:  # `nohup` means it
                 signal.signal(number, self._on_stop_signal)
+        signal.signal(signal.SIGTSTP, signal.SIG_IGN)  # Ctrl-Z would freeze books that traders look at
         signal.signal(signal.SIGCHLD, lambda *_: None)  # so that it wakes the loop
         override = self._directory / system.logging if system.logging else None
         logs.configure(
@@ -128,6 +133,12 @@ class Launcher:
             keep.add(self._simulator.pid)
         begun = time.monotonic()
         generation = Generation(settings, self._runtime, keep)
+        self._write_system(generation)
+        logger.info("system %s runs after %.2f s", settings.system.name, time.monotonic() - begun)
+        return generation
+
+    def _write_system(self, generation: Generation) -> None:
+        settings = self._settings
         self._runtime.write_system(
             SystemFile(
                 name=settings.system.name,
@@ -143,12 +154,16 @@ class Launcher:
                 restarts=self._restarts,
             )
         )
-        logger.info("system %s runs after %.2f s", settings.system.name, time.monotonic() - begun)
-        return generation
 
     def _wait(self, generation: Generation) -> str | None:
         """Until one of the watched ends (its name) or a stop is asked for (None)."""
-        vigil = generation.vigil()
+        vigil = generation.vigil(lambda: self._simulator.pid if self._simulator is not None else None)
+        try:
+            return self._watch(generation, vigil)
+        finally:
+            vigil.close()
+
+    def _watch(self, generation: Generation, vigil: Vigil) -> str | None:
         while True:
             poll = select.poll()
             poll.register(self._wakeup, select.POLLIN)
@@ -169,11 +184,43 @@ class Launcher:
             if "simulator" in ended:
                 self._restart_simulator(generation)
                 ended.remove("simulator")
-            if ended:
-                return ended[0]
-            silent = vigil.silent()
-            if silent is not None:
-                return f"{silent}, which hung,"
+            hung = vigil.silent()
+            agent = generation.host_agent_name
+            over = [name for name in ended if name != agent] + self._replace_hung(generation, hung)
+            if over:
+                return over[0]
+            if (agent in ended or agent in hung) and not self._restart_host_agent(generation):
+                return agent
+
+    def _restart_host_agent(self, generation: Generation) -> bool:
+        """False when it was restarted too often, or does not come up: then everything is."""
+        now = time.monotonic()
+        times = self._host_agent_ends
+        times.append(now)
+        if len(times) > LAUNCHER_RESTARTS_MAX and now - times[0] < LAUNCHER_RESTART_PERIOD_S:
+            times.clear()
+            return False
+        logger.critical("%s has ended or hung; it is started anew", generation.host_agent_name)
+        try:
+            generation.restart_host_agent()
+        except ConnectorError as error:
+            logger.critical("%s", error)
+            return False
+        self._write_system(generation)
+        return True
+
+    def _replace_hung(self, generation: Generation, names: Sequence[str]) -> list[str]:
+        """Ends a hung logger (the admin forks another) or simulator (so do we); what is to be said of the top."""
+        replaceable = {
+            "logger": generation.logger_pid(),
+            "simulator": self._simulator.pid if self._simulator is not None else None,
+        }
+        for name in set(names) & set(replaceable):
+            pid = replaceable[name]
+            if pid is not None:
+                logger.error("%s (pid %d) is stopped; it is killed and started anew", name, pid)
+                process.signal_pid(pid, signal.SIGKILL)
+        return [f"{name}, which hung," for name in names if name in ("admin", "root")]
 
     def _restart_simulator(self, generation: Generation) -> None:
         assert self._simulator is not None
@@ -202,10 +249,7 @@ def _kill_all_below() -> None:
         if not left:
             return
         for pid in left:
-            pidfd = process.open_pidfd(pid)
-            if pidfd is not None:
-                process.kill(pidfd)
-                process.close_fd(pidfd)
+            process.signal_pid(pid, signal.SIGKILL)
         time.sleep(0.01)
 
 

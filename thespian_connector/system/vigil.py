@@ -1,54 +1,118 @@
-"""The launcher's watch over what no supervisor watches: Root and HostAgent must beat, the admin must not be stopped.
+"""The launcher's watch over what no supervisor watches: who beats, who is stopped, whose socket is looked after.
 
-A beat is a touched file, so that the launcher needs no message and cannot be held up by one. What matters is that the
-time of the file changes, not what it is: a step of the wall clock looks like nothing.
+None of it is a message of Thespian's, so that the launcher cannot be held up by one. A beat is a touched file; that its
+time changes matters, not what it is, so that a step of the wall clock looks like nothing.
 """
 
 from __future__ import annotations
 
+import errno
+import os
+import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-
-from thespian_connector.actors import process
-from thespian_connector.limits import TOP_SILENT_S_MAX
 
 #: A check later than this says that the launcher itself was stopped: nobody else is to blame.
 _LATE_S = 3.0
 
 
-class Vigil:
-    """:param beats: name -> the file that it touches.
+@dataclass
+class Watch:
+    """`proof` says, at each look, whether `name` has shown since the last one that it lives."""
 
-    :param watched: name -> pid of processes that must not be stopped.
+    name: str
+    proof: Callable[[], bool]
+    limit_s: float
+    proved: float = field(default=0.0, init=False)
+
+
+class Beat:
+    """Proof: the file has another time than at the last look."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._time = 0
+
+    def __call__(self) -> bool:
+        touched = self._path.stat().st_mtime_ns if self._path.exists() else 0
+        changed, self._time = touched != self._time, touched
+        return changed
+
+
+class Knock:
+    """Proof: a connection on which nothing is said is closed, as one of Thespian's event loops does at once.
+
+    The kernel accepts for a process that spins or is stopped, but only the process itself can close. Non-blocking: a
+    look takes what has happened since the one before.
     """
 
-    def __init__(
-        self,
-        beats: Mapping[str, Path],
-        watched: Mapping[str, int],
-        monotonic: Callable[[], float] = time.monotonic,
-        is_stopped: Callable[[int], bool] = process.is_stopped,
-    ) -> None:
-        self._beats = beats
-        self._watched = watched
-        self._monotonic = monotonic
-        self._is_stopped = is_stopped
-        self._times: dict[str, int] = {}
-        self._last_check = monotonic()
-        self._proved = dict.fromkeys((*beats, *watched), self._last_check)
+    def __init__(self, address: tuple[str, int]) -> None:
+        self._address = address
+        self._socket: socket.socket | None = None
+        self._said = False
 
-    def silent(self) -> str | None:
-        """The name of one that has been silent, or stopped, for too long."""
+    def __call__(self) -> bool:
+        try:
+            closed = self._closed()
+        except ConnectionError:
+            closed = True  # a reset is an answer, and a port where nobody listens is not a hung process
+        except BlockingIOError:
+            return False
+        if closed:
+            self.close()
+        return closed
+
+    def close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def _closed(self) -> bool:
+        if self._socket is None:
+            self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            self._socket.setblocking(False)
+            self._said = False
+            code = self._socket.connect_ex(self._address)
+            if code not in (0, errno.EINPROGRESS):
+                raise ConnectionError(code, os.strerror(code))
+        if not self._said:
+            try:
+                self._socket.shutdown(socket.SHUT_WR)
+            except OSError as error:
+                if error.errno == errno.ENOTCONN and not self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                    return False  # still connecting: its queue is full
+                raise ConnectionError(error.errno, error.strerror) from error
+            self._said = True
+        return not self._socket.recv(1)
+
+
+class Vigil:
+    """:param watches: several may have one name; the first that is overdue is told."""
+
+    def __init__(self, watches: Sequence[Watch], monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._watches = watches
+        self._monotonic = monotonic
+        self._last_check = monotonic()
+        for watch in watches:
+            watch.proved = self._last_check
+
+    def silent(self) -> list[str]:
+        """The names of those that have not proved that they live for too long; each is told once in its limit."""
         now = self._monotonic()
         late = now - self._last_check > _LATE_S
         self._last_check = now
-        for name, path in self._beats.items():
-            touched = path.stat().st_mtime_ns if path.exists() else 0
-            if touched != self._times.get(name) or late:
-                self._times[name] = touched
-                self._proved[name] = now
-        for name, pid in self._watched.items():
-            if late or not self._is_stopped(pid):
-                self._proved[name] = now
-        return next((name for name, proved in self._proved.items() if now - proved > TOP_SILENT_S_MAX), None)
+        overdue = []
+        for watch in self._watches:
+            if watch.proof() or late:
+                watch.proved = now
+            elif now - watch.proved > watch.limit_s:
+                watch.proved = now
+                overdue.append(watch.name)
+        return list(dict.fromkeys(overdue))
+
+    def close(self) -> None:
+        for watch in self._watches:
+            if isinstance(watch.proof, Knock):
+                watch.proof.close()
