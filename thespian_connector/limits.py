@@ -235,3 +235,19 @@ MERGE_ASKED_MAX = 5
 WATCH_EVERY_S = 1.0
 #: Notices to a watcher since it last asked. At the limit it is told no more until it asks again.
 WATCH_NOTICES_UNANSWERED_MAX = 10
+
+# -- logging (actors/log_output.py)
+
+#: The log file. Past it, it is moved aside, and the oldest of those kept is dropped.
+LOG_BYTES_MAX = 64 * 1024 * 1024
+LOG_FILES_KEPT = 3
+#: Records of one message that one process writes at once, and in a second after that. Further ones are counted.
+LOG_BURST_RECORDS = 30
+LOG_RECORDS_A_S = 2.0
+#: The same for all messages of one process together.
+LOG_PROCESS_BURST_RECORDS = 1_000
+LOG_PROCESS_RECORDS_A_S = 100.0
+#: Messages told apart. At the limit the one not seen for longest is forgotten, with its count.
+LOG_KEYS_MAX = 1_000
+#: Counts of a message that did not come again for this long are told with any other record.
+LOG_QUIET_S = 2.0

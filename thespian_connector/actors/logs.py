@@ -14,9 +14,12 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from thespian_connector.model.errors import ConfigError
+
 _root = logging.root
 _manager = logging.Logger.manager
 
+_OUTPUT = "thespian_connector.actors.log_output."
 _READABLE = "%(asctime)s %(levelname)-8s %(processName)s: %(message)s"
 _FIELDS = "%(levelname)s %(name)s %(processName)s %(process)d %(threadName)s %(message)s"
 
@@ -37,12 +40,18 @@ def configure(path: Path, level: str, *, stderr: bool, override: Path | None = N
     :param stderr: also write the readable form there.
     :param override: a TOML file in the shape of :func:`logging.config.dictConfig` (config/logging.toml), which is laid
         over the default.
+    :raises ConfigError: that file, or what it says, cannot be used, or the log cannot be written.
     """
     handlers: dict[str, Any] = {
-        "lines": {"class": "logging.FileHandler", "filename": str(path), "encoding": "utf-8", "formatter": "json"}
+        "lines": {"()": _OUTPUT + "LineFile", "filename": str(path), "formatter": "json", "filters": ["flood"]}
     }
     if stderr:
-        handlers["people"] = {"class": "logging.StreamHandler", "stream": "ext://sys.stderr", "formatter": "readable"}
+        handlers["people"] = {
+            "class": "logging.StreamHandler",
+            "stream": "ext://sys.stderr",
+            "formatter": "readable",
+            "filters": ["flood"],
+        }
     settings: dict[str, Any] = {
         "version": 1,
         "disable_existing_loggers": False,
@@ -53,16 +62,37 @@ def configure(path: Path, level: str, *, stderr: bool, override: Path | None = N
                 "timestamp": "time",
                 "rename_fields": {"levelname": "level", "name": "logger", "processName": "actor", "process": "pid"},
             },
-            "readable": {"format": _READABLE},
+            "readable": {"()": _OUTPUT + "Readable", "fmt": _READABLE},
         },
+        "filters": {"flood": {"()": _OUTPUT + "FloodLimit"}},
         "handlers": handlers,
         "root": {"level": level, "handlers": list(handlers)},
     }
     if override is not None:
-        _lay_over(settings, tomllib.loads(override.read_text(encoding="utf-8")))
-    logging.config.dictConfig(settings)
+        _lay_over(settings, _read(override))
+    try:
+        logging.config.dictConfig(settings)
+    except (ValueError, TypeError, AttributeError, ImportError) as error:
+        raise ConfigError(_why(error, path, override)) from error
     logging.captureWarnings(True)
     sys.stderr.flush()
+
+
+def _read(override: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(override.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{override}: {error.strerror}; correct system.logging in the config") from None
+    except ValueError as error:
+        raise ConfigError(f"{override}: not TOML: {error}") from None
+
+
+def _why(error: Exception, path: Path, override: Path | None) -> str:
+    cause = error.__cause__
+    if isinstance(cause, OSError) and cause.filename == str(path):
+        return f"{path}: {cause.strerror}; the log cannot be written there: correct system.log_file in the config"
+    said = f"{error}: {cause}" if cause is not None else str(error)
+    return f"{override or 'the logging set-up'}: {said}; config/logging.toml shows the shape"
 
 
 def _lay_over(base: dict[str, Any], over: dict[str, Any]) -> None:

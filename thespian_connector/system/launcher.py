@@ -75,6 +75,7 @@ class Launcher:
     def _prepare(self) -> None:
         system = self._settings.system
         process.set_title(system.name, "launcher")
+        os.umask(0o077)  # Thespian's own log, and a log file elsewhere, are nobody else's business
         process.become_subreaper()
         process.raise_file_limit(OPEN_FILES_MAX)
         self._wakeup = _wakeup_pipe()
