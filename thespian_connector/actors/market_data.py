@@ -93,6 +93,8 @@ class MarketData(Component):
             rest=self.venue.rest,
             budget=self.venue.budget,
             conflate=True,
+            redundancy=settings.redundancy,
+            rotate_after_s=settings.rotate_after_s,
             tick=self.publisher.tick,
             on_failure=lambda error: crash(f"{self.name}'s feed", error),
             name=f"feed-{self.venue.exchange}",
@@ -134,6 +136,7 @@ class MarketData(Component):
             "breakers": self.venue.breakers(),
             "limits": self.venue.limits(),
             "counters": counters,
+            "connections": self.session.connections if self.session is not None else [],
         }
 
     def _absent(self, symbol: str) -> dict[str, Any]:

@@ -28,7 +28,12 @@ class SystemSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class ExchangeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One exchange. `depth` 0: the deepest book that the venue streams. `shard_symbols`: books in one process."""
+    """One exchange. `depth` 0: the deepest book that the venue streams. `shard_symbols`: books in one process.
+
+    `redundancy`: connections of each market-data process that bring the same; with 2, either may be lost without a book
+    losing trust. `rotate_after_s`: the age in seconds at which a connection is replaced; 0: a little before the venue's
+    own cut.
+    """
 
     environment: Environment = Environment.PAPER
     symbols: Annotated[tuple[Symbol, ...], Meta(min_length=1)] = ("BTC/USDT", "ETH/USDT")
@@ -37,6 +42,8 @@ class ExchangeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     #: Levels a side of each published book.
     publish_depth: Annotated[int, Meta(ge=1, le=1000)] = 20
     shard_symbols: Annotated[int, Meta(ge=1)] = 25
+    redundancy: Annotated[int, Meta(ge=1, le=2)] = 1
+    rotate_after_s: Annotated[float, Meta(ge=0)] = 0.0
     urls: dict[str, str] = field(default_factory=dict)
     enabled: bool = True
 

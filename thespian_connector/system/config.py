@@ -10,8 +10,9 @@ from typing import Any
 
 import msgspec
 
-from thespian_connector.actors.settings import Settings
+from thespian_connector.actors.settings import ExchangeSettings, Settings
 from thespian_connector.drivers.registry import EXCHANGES, driver_for
+from thespian_connector.limits import ROTATE_AFTER_S_MIN
 from thespian_connector.model import Channel, Environment
 from thespian_connector.model.errors import ConfigError
 
@@ -107,7 +108,19 @@ def _check(source: str, settings: Settings) -> None:
             raise ConfigError(f"{key}.symbols: names a symbol twice; remove one")
         if Channel.BOOK not in one.channels:
             raise ConfigError(f"{key}.channels: lacks 'book', which everything else is judged by; add it")
+        _check_rotation(key, exchange, one)
     _check_urls(source, settings)
+
+
+def _check_rotation(key: str, exchange: str, one: ExchangeSettings) -> None:
+    """A new connection needs its time to take over, and the venue's own cut must not come first."""
+    cut_s = driver_for(exchange).stream_limits.lifetime_s
+    if 0 < one.rotate_after_s < ROTATE_AFTER_S_MIN:
+        raise ConfigError(f"{key}.rotate_after_s: below {ROTATE_AFTER_S_MIN:g} s; take more, or 0 for the default")
+    if cut_s and one.rotate_after_s > cut_s:
+        raise ConfigError(
+            f"{key}.rotate_after_s: the venue cuts connections after {cut_s} s; take less, or 0 for the default"
+        )
 
 
 def _check_urls(source: str, settings: Settings) -> None:
