@@ -47,7 +47,7 @@ class MarketFeed:
         endpoints = driver.endpoints(Environment.PAPER, urls)
         self.venue = venue
         self.events: list[FeedEvent] = []
-        self.samples: queue.Queue[OrderBook] = queue.Queue()
+        self.samples: queue.Queue[OrderBook] = queue.Queue(maxsize=8)
         self.failures: list[BaseException] = []
         self.changes = 0
         self.simulator = simulator
@@ -73,7 +73,9 @@ class MarketFeed:
         if isinstance(event, BookChanged):
             self.changes += 1
             if self._every and event.tracked.trust is Trust.LIVE and self.changes % self._every == 0:
-                self.samples.put(event.tracked.order_book())
+                # The truth is known for a minute: rather fewer samples than old ones, on a busy machine.
+                if not self.samples.full():
+                    self.samples.put(event.tracked.order_book())
         else:
             self.events.append(event)
         if self._then is not None:
