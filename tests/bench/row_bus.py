@@ -59,25 +59,25 @@ def _one(source: Feed, system: Local, updates: int, trades: int) -> dict[str, An
     reader = subprocess.Popen(
         [*command, str(trades)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
     )
+    output = reader.stdout
+    assert output is not None
     try:
-        if not _line_within(reader, 20):
+        if not select.select([output], [], [], 20)[0] or not output.readline():
             return {"error": "the reader got no book", "right": False}
         watched = {"actor": actor, "reader": reader.pid}
         sizes: dict[str, list[float]] = {name: [] for name in watched}
-        cpu = {name: cpu_ns(pid) for name, pid in watched.items()}
+        actor_ns = cpu_ns(actor)
         begun_ns = source.go()
         deadline = time.monotonic() + _READER_S_MAX
-        while time.monotonic() < deadline and not select.select([reader.stdout], [], [], _SAMPLE_S)[0]:
+        while time.monotonic() < deadline and not select.select([output], [], [], _SAMPLE_S)[0]:
             for name, pid in watched.items():
                 size = memory(pid)
                 if size is not None:
                     sizes[name].append(size.pss / 1024)
-            cpu_now = {name: cpu_ns(pid) for name, pid in watched.items()}
         if time.monotonic() >= deadline:
             return {"error": f"the reader did not see the last update in {_READER_S_MAX:g} s", "right": False}
-        assert reader.stdout is not None
-        got = json.loads(reader.stdout.readline())
-        actor_s = (cpu_ns(actor) - cpu["actor"]) / 1e9
+        got = json.loads(output.readline())
+        actor_ns = cpu_ns(actor) - actor_ns
     finally:
         reader.kill()
         reader.communicate()
@@ -94,17 +94,10 @@ def _one(source: Feed, system: Local, updates: int, trades: int) -> dict[str, An
         "told_missed": got["lost"],
         "always_live": live,
         "right": _same(got["top"], source.facts["top"]) and missed == got["lost"],
-        "actor_cpu_us": actor_s / number * 1e6,
-        "reader_cpu_us": (cpu_now["reader"] - cpu["reader"]) / 1e3 / number,
+        "actor_cpu_us": actor_ns / 1e3 / number,
+        "reader_cpu_us": got["cpu_s"] * 1e6 / number,
         "memory_mb": {name: _growth(values) for name, values in sizes.items()},
     }
-
-
-def _line_within(process: subprocess.Popen[str], seconds: float) -> str:
-    assert process.stdout is not None
-    if not select.select([process.stdout], [], [], seconds)[0]:
-        return ""
-    return process.stdout.readline()
 
 
 def _same(got: dict[str, list[list[str]]], expected: dict[str, list[list[str]]]) -> bool:

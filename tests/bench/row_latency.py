@@ -7,6 +7,7 @@ top of book read. The latency of an update ends when the reader first has a book
 from __future__ import annotations
 
 import json
+import select
 import subprocess
 import sys
 from typing import Any
@@ -30,7 +31,7 @@ _CLIENTS = (BARE, OURS, BUS, CRYPTOFEED, CCXT)
 
 
 def measure(scale: Scale) -> dict[str, Any]:
-    seconds = scale.pick(6, 3)
+    seconds = scale.pick(5, 3)
     rates = {}
     for rate in RATES:
         with feed(int(rate * seconds), rate=rate) as source:
@@ -43,7 +44,7 @@ def measure(scale: Scale) -> dict[str, Any]:
 
 
 def measure_busy(scale: Scale) -> dict[str, Any]:
-    seconds = scale.pick(6, 3)
+    seconds = scale.pick(5, 3)
     what = f"busy reader at {BUSY_RATE}/s"
     work = {"BENCH_WORK_MS": str(WORK_MS)}
     rows = {}
@@ -78,14 +79,15 @@ def _through_bus(scale: Scale, rate: float, seconds: float, what: str, figures: 
         )
         try:
             assert reader.stdout is not None
-            reader.stdout.readline()  # it has its first book
+            if not select.select([reader.stdout], [], [], 20)[0] or not reader.stdout.readline():
+                return {"error": "the reader got no book"}
             source.go()
             output, complaints = reader.communicate(timeout=60)
         except subprocess.TimeoutExpired:
             return {"error": "did not reach the last update within 60 s"}
         finally:
             reader.kill()
-            reader.wait()
+            reader.communicate()
         if not output.strip():
             return {"error": (complaints.strip().splitlines() or ["no output"])[-1]}
         got = json.loads(output.splitlines()[-1])

@@ -20,7 +20,7 @@ _VENUE = "simulator"
 def measure_start(scale: Scale) -> dict[str, Any]:
     """From the call to the first merged book that leaves no exchange out; the simulator's own start is in it."""
     answers, merged = [], []
-    for n in range(int(scale.pick(5, 2))):
+    for n in range(int(scale.pick(3, 2))):
         scale.tell(f"start {n + 1}")
         with runtime_directory():
             begun = time.monotonic()

@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -73,12 +74,16 @@ def measure(options: argparse.Namespace, scale: Scale, console: Console) -> dict
             results[name] = {"error": str(error), "right": False}
             console.print(f"{name}: not measured: {error}", style="red", highlight=False)
         results[name]["took_s"] = round(time.monotonic() - begun, 1)
+        results[name]["load"] = round(os.getloadavg()[0], 1)
         console.print()
+    loads = ", ".join(f"{name} {result['load']}" for name, result in results.items())
+    console.print(f"Load average at the end of each row, on {os.cpu_count()} cores: {loads}", highlight=False)
     return results
 
 
 def main() -> int:
     options = parse()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is ended on the way out
     progress = Console(stderr=True)
     console = progress if options.json else Console()
     if not console.is_terminal:
@@ -94,7 +99,7 @@ def main() -> int:
         results = {"soak": soak(options.soak, options.soak_every, console)}
     else:
         results = measure(options, scale, console)
-    machine = {"cores": os.cpu_count(), "load": os.getloadavg(), "python": platform.python_version()}
+    machine = {"cores": os.cpu_count(), "python": platform.python_version()}
     print(json.dumps({"machine": machine, **results}))
     return 0 if all(result["right"] for result in results.values()) else 1
 
