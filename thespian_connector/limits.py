@@ -141,6 +141,12 @@ WORKER_QUEUE_JOBS_MAX = 64
 MESSAGE_BYTES_MAX = 16 * 1024 * 1024
 #: Characters before the ``>`` of a Thespian packet. More is no packet.
 MESSAGE_PREFIX_BYTES_MAX = 16
+#: Connections to an actor that have not brought a signed message yet. At the limit the oldest is closed; each is after
+#: its time, too.
+STRANGERS_MAX = 100
+STRANGER_S_MAX = 10.0
+#: Connections that wait in the kernel until an actor's loop takes them.
+CONNECTIONS_WAITING_MAX = 1024
 #: Requests that Root has under way at one component; further ones are refused until it answers.
 REQUESTS_UNANSWERED_MAX = 10
 #: How often the launcher starts the whole system anew within the period. Past it, it ends and says why.

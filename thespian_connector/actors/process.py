@@ -117,7 +117,9 @@ def open_pidfd(pid: int) -> int | None:
 
 def has_exited(pidfd: int) -> bool:
     """Whether the process has ended (it may still wait to be reaped)."""
-    return bool(select.select([pidfd], [], [], 0)[0])
+    poll = select.poll()  # select() takes no descriptor above 1023
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def kill(pidfd: int, number: int = signal.SIGKILL) -> None:

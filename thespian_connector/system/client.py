@@ -41,8 +41,11 @@ class Client:
 
     @property
     def system(self) -> SystemFile:
-        """:raises NotRunning: no such system."""
-        return self._runtime.read_system()
+        """:raises NotRunning: no such system, or it is just being started anew."""
+        try:
+            return self._runtime.read_system()
+        except NotRunning:
+            raise self._lost(self._runtime.name) from None
 
     def ask(self, operation: str, arguments: dict[str, Any], kind: type[T], timeout_s: float = 5.0) -> T:
         """The answer to `operation`.
@@ -60,10 +63,10 @@ class Client:
         except ConnectorError:
             raise
         except Exception as error:  # Thespian raises several unrelated types for "nobody answers"
-            raise self._lost(system) from error
+            raise self._lost(system.name) from error
         if reply is None:
             if self._runtime.launcher_pid() is None:
-                raise self._lost(system)
+                raise self._lost(system.name)
             raise DeadlineExceeded(f"the system {system.name!r} did not answer {operation} within {timeout_s:g} s")
         return unpack(result_of(reply), kind)
 
@@ -72,12 +75,12 @@ class Client:
         try:
             socket.create_connection((system.bind, system.admin_port), _PROBE_S_MAX).close()
         except OSError:
-            raise self._lost(system) from None
+            raise self._lost(system.name) from None
 
-    def _lost(self, system: SystemFile) -> NotRunning:
+    def _lost(self, name: str) -> NotRunning:
         if self._runtime.launcher_pid() is None:
             return self._runtime.not_running()
-        return NotRunning(f"the system {system.name!r} is starting or restarting; ask again in a moment")
+        return NotRunning(f"the system {name!r} is starting or restarting; ask again in a moment")
 
     def _exchange(self, system: SystemFile, request: Request, correlation: str, timeout_s: float) -> Reply | None:
         from thespian.system.transport.TCPTransport import TCPTransport

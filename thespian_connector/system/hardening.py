@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import os
 import pickle
+import select
 import signal
 import time
 from collections.abc import Callable, Iterable
@@ -19,7 +20,15 @@ from datetime import timedelta
 from typing import Any
 
 from thespian_connector.actors import process
-from thespian_connector.limits import ATTACH_S_MAX, MESSAGE_BYTES_MAX, MESSAGE_PREFIX_BYTES_MAX, TRANSMITS_PENDING_MAX
+from thespian_connector.limits import (
+    ATTACH_S_MAX,
+    CONNECTIONS_WAITING_MAX,
+    MESSAGE_BYTES_MAX,
+    MESSAGE_PREFIX_BYTES_MAX,
+    STRANGER_S_MAX,
+    STRANGERS_MAX,
+    TRANSMITS_PENDING_MAX,
+)
 from thespian_connector.model.errors import NotRunning
 
 _MAC_BYTES = hashlib.sha256().digest_size
@@ -45,7 +54,12 @@ class BadSignature(Exception):
 
 
 class SignedPickle:
-    """Thespian's serializer: pickle behind an HMAC-SHA256 that is checked before anything is unpickled."""
+    """Thespian's serializer: pickle behind an HMAC-SHA256 that is checked before anything is unpickled.
+
+    The signature does not say for whom or when: who can read what passes here could send it once more. What that does
+    is bounded where messages are read: an actor drops what names another incarnation, so that nothing survives a
+    restart, and requests and announcements may be repeated without harm.
+    """
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
@@ -156,6 +170,12 @@ def install(secret: bytes, bind_ip: str = "127.0.0.1") -> None:
     TCPTransport.ReceiveBuffer = LimitedReceiveBuffer
     # 4. It loses timers that are due now.
     TCPTransport.filter = keep_zero_delays
+    # 4b. It keeps every connection for minutes, and looks at each at each turn: a thousand of them make it deaf.
+    TCPTransport.LISTEN_DEPTH = CONNECTIONS_WAITING_MAX
+    transport_class = TCPTransport.TCPTransport
+    if not hasattr(transport_class, "tc_accept"):
+        transport_class.tc_accept = transport_class._acceptNewIncoming
+        transport_class._acceptNewIncoming = _accept_few_strangers
     # 5. The admin dies when its logger does: it asks for `logDefs`, the attribute is `logdefs`.
     multiprocCommon.MultiProcReplicator.logDefs = property(lambda self: self.logdefs)
     # 6. It listens on every interface whatever address it advertises.
@@ -165,6 +185,31 @@ def install(secret: bytes, bind_ip: str = "127.0.0.1") -> None:
     # 8. Its own timers of messages to a hung actor, where it was imported before us.
     transport.DEFAULT_MAX_TRANSMIT_PERIOD = timedelta(seconds=10)
     _adopt_helpers(multiprocCommon, logdirector)
+
+
+def _accept_few_strangers(transport: Any) -> None:
+    """A stranger is who has not sent a whole signed message yet: it has little time, and the oldest make room."""
+    from thespian.system.timing import ExpirationTimer
+
+    incoming = transport._incomingSockets
+    known = set(incoming)
+    for _ in range(STRANGERS_MAX):  # it takes one a turn, and a turn is long
+        transport.tc_accept()
+        if not _readable(transport.socket):
+            break
+    for fd in set(incoming) - known:
+        incoming[fd]._expires = ExpirationTimer(timedelta(seconds=STRANGER_S_MAX))
+    if len(incoming) > STRANGERS_MAX:
+        strangers = [fd for fd, one in incoming.items() if not one.fromAddress.addressDetails]
+        strangers.sort(key=lambda fd: incoming[fd]._expires.view().remaining())
+        for fd in strangers[: max(0, len(strangers) - STRANGERS_MAX)]:
+            incoming.pop(fd).close()
+
+
+def _readable(listener: Any) -> bool:
+    poll = select.poll()  # select() takes no descriptor above 1023
+    poll.register(listener, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _adopt_helpers(common: Any, logdirector: Any) -> None:

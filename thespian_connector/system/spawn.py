@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import select
 import signal
 import subprocess
@@ -56,7 +57,7 @@ def start_detached(
         arguments += ["--set", override]
     if owner_pid is not None:
         arguments += ["--owner", str(owner_pid)]
-    with runtime.output_file.open("wb") as output:
+    with open(runtime.output_file, "wb", opener=_private) as output:
         child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             arguments, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
@@ -73,6 +74,10 @@ def start_detached(
             runtime.clear()
         raise
     child.returncode = 0  # it goes on; nobody here will wait for it
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _wait_ready(
