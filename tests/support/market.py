@@ -72,10 +72,10 @@ class MarketFeed:
     def _event(self, event: FeedEvent) -> None:
         if isinstance(event, BookChanged):
             self.changes += 1
-            if self._every and event.tracked.trust is Trust.LIVE and self.changes % self._every == 0:
-                # The truth is known for a minute: rather fewer samples than old ones, on a busy machine.
-                if not self.samples.full():
-                    self.samples.put(event.tracked.order_book())
+            wanted = self._every and event.tracked.trust is Trust.LIVE and self.changes % self._every == 0
+            # The truth is known for a minute: rather fewer samples than old ones, on a busy machine.
+            if wanted and not self.samples.full():
+                self.samples.put(event.tracked.order_book())
         else:
             self.events.append(event)
         if self._then is not None:
