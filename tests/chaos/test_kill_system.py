@@ -62,6 +62,29 @@ def test_the_launcher_starts_everything_anew(system: System, victim: str) -> Non
     assert system.json("status")["system"]["restarts"] == 1
 
 
+def test_a_supervisor_past_its_intensity_gives_up_and_its_parent_replaces_it(system: System) -> None:
+    system.start()
+    name, above = "exchange/binance/gateway", "exchange/binance"
+    before = {title: pid for pid, title in system.pids().items()}
+    killed: set[int] = set()
+    waits: list[float] = []
+    begun = time.monotonic()
+    while system.pids().get(before[above]) and time.monotonic() - begun < 30:
+        for pid in [pid for pid, title in system.pids().items() if title == name and pid not in killed]:
+            waits.append(time.monotonic() - begun)
+            begun = time.monotonic()
+            os.kill(pid, signal.SIGKILL)
+            killed.add(pid)
+    assert len(killed) == 6, "five restarts in ten seconds, and no sixth"
+    print("\nrestarts after", ", ".join(f"{wait:.2f}" for wait in waits[1:]), "s")
+    assert waits[-1] > 1.0, "they back off: 0, 0.2, 0.4, 0.8, 1.6 s"
+    wait_until(lambda: {name, above, f"{above}/market-data/0"} <= set(system.pids().values()), 15, "HostAgent goes on")
+    after = {title: pid for pid, title in system.pids().items()}
+    changed = {title for title, pid in before.items() if after[title] != pid}
+    assert changed == {title for title in before if title.startswith(above)}
+    assert "gateway and its siblings ended 6 times in 10 s" in (system.runtime / "log.jsonl").read_text()
+
+
 def test_past_the_limit_the_launcher_ends_and_says_why(system: System) -> None:
     launcher = system.foreground("--set", "system.log_level=ERROR")
     for _ in range(6):

@@ -28,11 +28,11 @@ TESTS = Path(__file__).parents[1]
 class Toys:
     """The toy system as a subprocess; everything below it dies with it."""
 
-    def __init__(self, directory: Path, strategy: str = "one_for_one") -> None:
+    def __init__(self, directory: Path, strategy: str = "one_for_one", restart: str = "permanent") -> None:
         self.directory = directory
         self.secret = secrets.token_bytes(32)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "support.toys", str(directory), strategy, self.secret.hex()],
+            [sys.executable, "-m", "support.toys", str(directory), strategy, restart, self.secret.hex()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -94,8 +94,8 @@ def alive(pid: int) -> bool:
 def toys(tmp_path: Path) -> Iterator[Callable[..., Toys]]:
     made: list[Toys] = []
 
-    def make(strategy: str = "one_for_one") -> Toys:
-        made.append(Toys(tmp_path, strategy))
+    def make(strategy: str = "one_for_one", restart: str = "permanent") -> Toys:
+        made.append(Toys(tmp_path, strategy, restart))
         return made[-1]
 
     yield make
@@ -160,6 +160,65 @@ def test_one_for_all_replaces_all(toys: Callable[..., Toys]) -> None:
     system.replaced("b", before["b"])
     after = system.running()
     assert all(after[name]["pid"] != before[name]["pid"] for name in "abc")
+
+
+def test_rest_for_one_replaces_those_after_it(toys: Callable[..., Toys]) -> None:
+    system = toys("rest_for_one")
+    before = system.running()
+    os.kill(before["b"]["pid"], signal.SIGKILL)
+    system.replaced("b", before["b"])
+    system.replaced("c", before["c"])
+    after = system.running()
+    assert after["a"]["pid"] == before["a"]["pid"]
+    assert after["c"]["incarnation"] > after["b"]["incarnation"], "in the order in which they were named"
+    assert not alive(before["c"]["pid"])
+
+
+#: What a child with that restart kind becomes after it ended so.
+AFTER_ITS_END = {
+    ("permanent", "finish"): "running",
+    ("permanent", "kill"): "running",
+    ("transient", "finish"): "stopped",
+    ("transient", "kill"): "running",
+    ("temporary", "finish"): "stopped",
+    ("temporary", "kill"): "stopped",
+}
+
+
+@pytest.mark.parametrize("restart", ["permanent", "transient", "temporary"])
+def test_the_restart_kind_says_who_comes_back(toys: Callable[..., Toys], restart: str) -> None:
+    system = toys(restart=restart)
+    before = system.running()
+    system.order("a finish")
+    os.kill(before["b"]["pid"], signal.SIGKILL)
+    wait_until(lambda: not alive(before["a"]["pid"]) and not alive(before["b"]["pid"]), 5, "both have ended")
+    wanted = {"a": AFTER_ITS_END[restart, "finish"], "b": AFTER_ITS_END[restart, "kill"], "c": "running"}
+
+    def states() -> dict[str, str]:
+        return {name: row["state"] for name, row in system.table().items() if row["pid"] != before[name]["pid"]} | {
+            name: row["state"] for name, row in system.table().items() if row["state"] == "stopped" or name == "c"
+        }
+
+    wait_until(lambda: states() == wanted, 10, f"{wanted}, but {states()}")
+    time.sleep(0.5)  # who is to stay away stays away
+    assert states() == wanted
+    assert system.table()["c"]["pid"] == before["c"]["pid"]
+
+
+def test_restarts_back_off_and_begin_anew_after_a_quiet_period(toys: Callable[..., Toys]) -> None:
+    system = toys()
+    system.running()
+    waits = []
+    for _ in range(4):
+        old = system.table()["a"]
+        os.kill(old["pid"], signal.SIGKILL)
+        waits.append(system.replaced("a", old))
+    assert waits[3] >= 0.2, "0, 0.05, 0.1, 0.2 s by the toys' timing"
+    time.sleep(3.2)  # the toys' period
+    old = system.table()["a"]
+    os.kill(old["pid"], signal.SIGKILL)
+    assert system.replaced("a", old) < waits[3] + 0.2
+    print("\nrestarts after", ", ".join(f"{wait:.2f}" for wait in waits), "s")
 
 
 def test_a_message_for_another_life_is_dropped(toys: Callable[..., Toys]) -> None:

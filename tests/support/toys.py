@@ -1,7 +1,7 @@
 """Toy actors under a real supervisor, in a system of their own: what the supervision tests kill, freeze and crash.
 
-``python -m support.toys DIRECTORY`` (with tests/ on the path) runs the system until its stdin closes; each line on
-stdin is ``CHILD OPERATION``, each line on stdout is a JSON document.
+``python -m support.toys DIRECTORY STRATEGY RESTART SECRET`` (with tests/ on the path) runs the system until its stdin
+closes; each line on stdin is ``CHILD OPERATION``, each line on stdout is a JSON document.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from thespian_connector.actors.messages import (
     pack,
     unpack,
 )
-from thespian_connector.actors.policy import ChildSpec, Strategy, Timing
+from thespian_connector.actors.policy import ChildSpec, Restart, Strategy, Timing
 from thespian_connector.actors.supervisor import Supervisor
 from thespian_connector.actors.threads import crash
 from thespian_connector.system import hardening
@@ -70,6 +70,8 @@ class Toy(BaseActor):
             threading.Thread(target=self._raise_in_thread).start()
         elif operation == "segv":
             ctypes.string_at(0)
+        elif operation == "finish":
+            self.finish()
         elif operation == "hang":
             time.sleep(3600)
         elif operation == "stall":
@@ -92,10 +94,13 @@ class ToySupervisor(Supervisor):
     )
 
     def begin(self, body: bytes) -> tuple[ChildSpec, ...]:
-        directory, strategy = unpack(body, tuple[str, str])
+        directory, strategy, restart = unpack(body, tuple[str, str, str])
         self.strategy = Strategy(strategy)  # type: ignore[misc]  # this one's only
         self.table: dict[str, Announce] = {}
-        return tuple(ChildSpec(name, TOY, pack(str(Path(directory) / name))) for name in ("a", "b", "c"))
+        return tuple(
+            ChildSpec(name, TOY, pack(str(Path(directory) / name)), restart=Restart(restart))
+            for name in ("a", "b", "c")
+        )
 
     def announce(self, message: Announce) -> None:
         self.table[message.name] = message
@@ -118,12 +123,12 @@ class ToySupervisor(Supervisor):
 
 
 def main() -> None:
-    directory, strategy = sys.argv[1], sys.argv[2]
+    directory, strategy, restart, secret = sys.argv[1:]
     process.set_title("toys", "launcher")
     process.become_subreaper()
     logs.configure(Path(directory) / "log.jsonl", "INFO", stderr=False)
     os.environ["THESPLOG_FILE"] = str(Path(directory) / "thespian.log")
-    hardening.install(bytes.fromhex(sys.argv[3]))
+    hardening.install(bytes.fromhex(secret))
 
     from thespian.actors import ActorSystem
 
@@ -133,7 +138,7 @@ def main() -> None:
     system = ActorSystem("multiprocTCPBase", {"Admin Port": port}, {"version": 1}, transientUnique=True)
     address = system.createActor("support.toys.ToySupervisor", globalName="supervisor")
     context = Context("toys", "local", directory, os.getpid())
-    started = system.ask(address, Start(1, "supervisor", 0, context, pack((directory, strategy))), 10)
+    started = system.ask(address, Start(1, "supervisor", 0, context, pack((directory, strategy, restart))), 10)
     assert isinstance(started, Started)
     say({"admin_port": port, "supervisor": started.pid, "pid": os.getpid()})
     while True:

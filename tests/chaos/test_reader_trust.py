@@ -1,0 +1,163 @@
+"""What readers and callers see of a feed that has died or stands still: nobody takes its books for LIVE for long."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from support.paper import actors, all_live, healed
+from support.system import System
+from support.waiting import wait_until
+
+from thespian_connector import Connector, Trust
+from thespian_connector.model import MergedBook, OrderBook
+from thespian_connector.model.errors import ConnectorError
+
+NAME = "exchange/binance/market-data/0"
+#: The promise of the bus: no beat for a second, and a look at least every 200 ms.
+LIVE_S_MAX = 1.5
+#: What a query may take: its timeout, and a starved machine.
+ANSWER_S_MAX = 7.0
+
+
+@pytest.fixture(scope="module")
+def system() -> Iterator[System]:
+    with System() as one:
+        one.start("--wait", "live", "--timeout", "60")
+        yield one
+
+
+@pytest.fixture
+def connector(system: System, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connector]:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(system.directory))
+    with Connector.attach(system.name) as one:
+        wait_until(lambda: all_live(one.status()), 30, "all LIVE before the test")
+        yield one
+
+
+class Observer:
+    """Threads that note (when asked, when seen, what) until told to end; and how late this process itself was."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, list[tuple[float, float, Any]]] = {}
+        self.late_s = 0.0
+        self._ended = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def start(self, name: str, look: Callable[[], Iterator[Any]]) -> None:
+        """`look` gives what is seen, one after another; None is nothing."""
+        notes = self.seen[name] = []
+
+        def run() -> None:
+            asked = time.monotonic()
+            for what in look():
+                now = time.monotonic()
+                if what is not None:
+                    notes.append((asked, now, what))
+                if self._ended.is_set():
+                    return
+                asked = time.monotonic()
+
+        self._run(run)
+
+    def measure_lateness(self) -> None:
+        def run() -> None:
+            while not self._ended.is_set():
+                begun = time.monotonic()
+                self._ended.wait(0.05)
+                self.late_s = max(self.late_s, time.monotonic() - begun - 0.05)
+
+        self._run(run)
+
+    def _run(self, run: Callable[[], None]) -> None:
+        self._threads.append(threading.Thread(target=run))
+        self._threads[-1].start()
+
+    def end(self) -> None:
+        self._ended.set()
+        for thread in self._threads:
+            thread.join(20)
+        assert not any(thread.is_alive() for thread in self._threads)
+
+
+def repeated(ask: Callable[[], Any]) -> Callable[[], Iterator[Any]]:
+    def look() -> Iterator[Any]:
+        while True:
+            begun = time.monotonic()
+            try:
+                yield ask()
+            except ConnectorError as error:
+                yield error
+            time.sleep(max(0.0, 0.2 - (time.monotonic() - begun)))
+
+    return look
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
+def test_nobody_sees_live_from_a_dead_feed_for_long(connector: Connector, how: signal.Signals) -> None:
+    old = actors(connector.status())[NAME]
+    observer = Observer()
+
+    def book_trust() -> Iterator[Any]:
+        for event in connector.stream("BTC/USDT", exchanges=("binance",)):
+            yield (event.record.trust, event.incarnation) if isinstance(event.record, OrderBook) else None
+
+    def merged_trust() -> Iterator[Any]:
+        for event in connector.stream("BTC/USDT", channels=("merged",)):
+            yield "binance" in event.record.exchanges if isinstance(event.record, MergedBook) else None
+
+    def status_trust() -> Any:
+        status = connector.status()
+        row = next(row for row in status["books"] if (row["exchange"], row["symbol"]) == ("binance", "BTC/USDT"))
+        return (row["trust"], actors(status)[NAME]["pid"])
+
+    observer.measure_lateness()
+    observer.start("stream", book_trust)
+    observer.start("merged stream", merged_trust)
+    observer.start("status", repeated(status_trust))
+    observer.start("book", repeated(lambda: connector.order_book("binance", "BTC/USDT", depth=1)))
+    observer.start("best", repeated(lambda: connector.best("BTC/USDT").excluded))
+    try:
+        wait_until(lambda: all(observer.seen.values()), 20, "everybody sees something")
+        wait_until(lambda: observer.seen["merged stream"][-1][2], 10, "the merged book has both")
+        ended = time.monotonic()
+        os.kill(old["pid"], how)
+        healed(connector, {NAME: old}, 30)
+        wait_until(lambda: observer.seen["merged stream"][-1][2], 10, "the merged book has both again")
+        live_again = lambda: observer.seen["stream"][-1][2][0] is Trust.LIVE  # noqa: E731 - a condition
+        wait_until(live_again, 10, "the reader, too")
+    finally:
+        observer.end()
+    allowed = LIVE_S_MAX + observer.late_s
+    incarnation = observer.seen["stream"][0][2][1]
+
+    # Readers of the bus: what they see of its end comes in time, and nothing of the old life is LIVE from then on.
+    distrust = next(seen for _, seen, what in observer.seen["stream"] if seen > ended and what[0] is not Trust.LIVE)
+    merged = next(seen for _, seen, has_it in observer.seen["merged stream"] if seen > ended and not has_it)
+    print(f"\n{how.name}: a reader distrusts it after {distrust - ended:.2f} s,", end=" ")
+    print(f"the merged book after {merged - ended:.2f} s")
+    print(f"(this process was late by {observer.late_s:.2f} s at most)")
+    assert distrust - ended <= allowed
+    assert merged - ended <= allowed + 0.3, "it is a reader, and then a publisher"
+    later = [what for _, seen, what in observer.seen["stream"] if seen > distrust]
+    assert (Trust.LIVE, incarnation) not in later
+
+    # Callers: what they are answered about the old life is not LIVE, and they are answered in time.
+    for asked, seen, what in observer.seen["status"]:
+        if asked > ended and not isinstance(what, ConnectorError):
+            assert what != ("LIVE", old["pid"]), "status"
+            assert seen - asked < ANSWER_S_MAX
+    answers = [note for note in observer.seen["book"] if note[0] > ended]
+    refused = [what for _, _, what in answers if isinstance(what, ConnectorError)]
+    for asked, seen, _ in answers:
+        assert seen - asked < ANSWER_S_MAX
+    if how is signal.SIGSTOP:
+        assert refused, "who does not answer is not answered for"
+    for asked, _, excluded in observer.seen["best"]:
+        if ended + allowed < asked < ended + 2.0 and how is signal.SIGSTOP:
+            assert "binance" in excluded
