@@ -239,6 +239,9 @@ MERGE_ASK_S_MAX = 2.0
 MERGE_ASKED_MAX = 5
 #: How often Aggregator asks Registry who is there; changes are told at once.
 WATCH_EVERY_S = 1.0
+#: News of components that a peer (Root, Registry) has not acknowledged. At the limit further ones wait, the newest of
+#: each component.
+NEWS_UNANSWERED_MAX = 10
 #: Notices to a watcher since it last asked. At the limit it is told no more until it asks again.
 WATCH_NOTICES_UNANSWERED_MAX = 10
 

@@ -196,7 +196,7 @@ def test_an_unreachable_venue_does_not_fail_the_start(system: System) -> None:
 
 
 def test_a_start_that_waits_in_vain_leaves_nothing(system: System) -> None:
-    done = system.run("start", "--detach", *system._overrides, "--wait", "live", "--timeout", "3")
+    done = system.run("start", "--detach", *system._overrides, "--wait", "live", "--timeout", "8")
     assert done.returncode == 1
     assert "SYNCING" in done.stderr
     assert not system.pids()

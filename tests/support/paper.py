@@ -24,13 +24,16 @@ def all_live(status: dict[str, Any]) -> bool:
     return len(status["books"]) == 4 and all(book["trust"] == "LIVE" for book in status["books"])
 
 
-def wrong_books(connector: Connector, control: str) -> list[str]:
-    """The books that are not LIVE, or not, level by level, what the venue held at their own update id."""
+def wrong_books(connector: Connector, control: str | dict[str, str]) -> list[str]:
+    """The books that are not LIVE, or not, level by level, what the venue held at their own update id.
+
+    :param control: the simulator's control port, or that of each exchange's own.
+    """
     return [
         f"{exchange} {symbol}"
         for exchange in EXCHANGES
         for symbol in SYMBOLS
-        if not _right(connector, control, exchange, symbol)
+        if not _right(connector, control if isinstance(control, str) else control[exchange], exchange, symbol)
     ]
 
 

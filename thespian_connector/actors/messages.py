@@ -133,6 +133,10 @@ class Announce(Message, frozen=True):
     symbols: tuple[str, ...] = ()
 
 
+class Heard(Message, frozen=True):
+    """The answer to an Announce: the next may come."""
+
+
 class Watch(Message, frozen=True):
     """Asks Registry who matches `pattern`, now and at each change. Repeated, it renews what Registry may send."""
 

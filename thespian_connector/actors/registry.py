@@ -9,7 +9,7 @@ from typing import Any
 from thespian_connector.limits import WATCH_NOTICES_UNANSWERED_MAX
 
 from .base import BaseActor
-from .messages import Address, Announce, Found, Message, Reply, Request, Watch, pack, unpack
+from .messages import Address, Announce, Found, Heard, Message, Reply, Request, Watch, pack, unpack
 
 
 def entry(announced: Announce) -> dict[str, Any]:
@@ -56,6 +56,7 @@ class Registry(BaseActor):
     def handle(self, message: Message, sender: Address) -> None:
         if isinstance(message, Announce):
             self._known[message.name] = message
+            self.send(sender, Heard(self.context.root_incarnation))
             self._tell_watchers(message.name)
         elif isinstance(message, Watch):
             watcher = _Watcher(sender, message.asker, message.pattern)

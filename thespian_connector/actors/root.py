@@ -10,6 +10,7 @@ import logging
 import os
 import time
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from thespian_connector.model.errors import (
 )
 
 from .component import Arguments, failure
-from .messages import Address, Announce, Found, HostUp, Message, Reply, Request, RunExchange, pack, unpack
+from .messages import Address, Announce, Found, Heard, HostUp, Message, Reply, Request, RunExchange, pack, unpack
 from .policy import ChildSpec, State
 from .registry import entry
 from .settings import AggregatorStart, ExchangeSettings, ExchangeStart, Settings
@@ -96,10 +97,18 @@ class Root(Supervisor):
     def child_ready(self, name: str, address: Address, incarnation: int) -> None:
         """Registry is told everything; the others where Registry is, and ask it themselves."""
         if name == "registry":
+            self.news.renew()
             self.send(address, Found(incarnation, tuple(self._known.values())))
             self._tell_children(self._known["registry"])
         elif (registry := self._known.get("registry")) is not None:
             self.send(address, _for(incarnation, registry))
+
+    def send_news(self, news: Iterable[Announce]) -> None:
+        """Root's own are for Registry, while there is one."""
+        registry = self._known.get("registry")
+        for message in news:
+            if registry is not None and registry.address is not None:
+                self.send(registry.address, _for(registry.incarnation, message))
 
     def _tell_children(self, registry: Announce) -> None:
         for name, child in self._processes.items():
@@ -124,7 +133,7 @@ class Root(Supervisor):
                     self._known[name] = _gone(below)
         registry = self._known.get("registry")
         if registry is not None and registry.address is not None and message.name != "registry":
-            self.send(registry.address, _for(registry.incarnation, message))
+            self.send_news(self.news.put(message))
         self._fail_pending_of(message)
 
     # -- messages
@@ -132,6 +141,7 @@ class Root(Supervisor):
     def handle(self, message: Message, sender: Address) -> None:
         if isinstance(message, Announce):
             self._on_announce(message)
+            self.send(sender, Heard(0))
         elif isinstance(message, HostUp):
             self._on_host_up(message)
         elif isinstance(message, Request):

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from . import process
 from .base import BaseActor
-from .messages import Address, Announce, Message, Probe, ProbeReply, Start, Started, Stop, Stopping
+from .messages import Address, Announce, Heard, Message, Probe, ProbeReply, Start, Started, Stop, Stopping
+from .outbox import Outbox
 from .policy import (
     Action,
     AllStopped,
@@ -73,6 +75,7 @@ class Supervisor(BaseActor):
     def __init__(self) -> None:
         super().__init__()
         self._processes: dict[str, Process] = {}
+        self.news = Outbox()
         self.supervision: Supervision
 
     # -- for subclasses
@@ -83,8 +86,13 @@ class Supervisor(BaseActor):
 
     def announce(self, message: Announce) -> None:
         """Where an Announce goes: to Root, unless told otherwise."""
-        if self.context.root is not None:
-            self.send(self.context.root, message)
+        self.send_news(self.news.put(message))
+
+    def send_news(self, news: Iterable[Announce]) -> None:
+        """What the peer's credit allows."""
+        for message in news:
+            if self.context.root is not None:
+                self.send(self.context.root, message)
 
     def child_context(self) -> Any:
         return self.context
@@ -115,6 +123,8 @@ class Supervisor(BaseActor):
             if name is not None:
                 now = time.monotonic()
                 self._do(self.supervision.on_probe_reply(name, message.nonce, message.threads, now))
+        elif isinstance(message, Heard):
+            self.send_news(self.news.heard())
         elif not isinstance(message, Stopping):
             super().handle(message, sender)
 

@@ -172,8 +172,8 @@ def test_several_processes_lose_nothing_when_the_file_is_moved_aside(tmp_path: P
     assert [writer.wait(60) for writer in writers] == [0, 0, 0]
     files = [path, *tmp_path.glob("log.jsonl.*")]
     files = [one for one in files if one.exists()]
-    assert len(files) >= 8
-    assert all(one.stat().st_size < 30_000 for one in files)
+    assert len(files) >= 4
+    assert all(one.stat().st_size < 100_000 for one in files), "who has not noticed yet writes a little more"
     seen = [json.loads(text) for one in files for text in one.read_text().splitlines()]
     assert sorted((line["name"], line["number"]) for line in seen) == [(name, n) for name in "abc" for n in range(500)]
 
