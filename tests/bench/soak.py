@@ -56,6 +56,8 @@ class Reader:
         self._reset()
         self.trusts: dict[tuple[str, str], Trust] = {}
         self.changes: Counter[str] = Counter()
+        #: What else was told, a topic each: a silent publisher of two books with three channels says "stale" six times.
+        self.markers: Counter[str] = Counter()
         self.missed = 0
         self._thread = threading.Thread(target=self._run, name="reader")
         self._thread.start()
@@ -91,7 +93,7 @@ class Reader:
         if isinstance(record, Marker):
             self.missed += record.missed
             if record.what != "live":
-                self.changes[f"{event.exchange} {record.what}"] += 1
+                self.markers[f"{event.exchange} {record.what}"] += 1
         elif isinstance(record, OrderBook):
             key = event.exchange, event.symbol
             before = self.trusts.get(key)
@@ -221,6 +223,7 @@ def _verdict(
         "right": last.wrong == 0,
         "an_hour": slopes,
         "changes": dict(reader.changes),
+        "markers": dict(reader.markers),
         "processes": processes,
         "samples": [one._asdict() for one in samples],
     }
