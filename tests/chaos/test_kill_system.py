@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
 
 import pytest
 from support.system import System
 from support.waiting import wait_until
+
+from thespian_connector.system.hardening import SignedPickle
 
 #: No venue is needed here: nothing listens at these ports, and a system must run and report all the same.
 UNREACHABLE = (
@@ -60,6 +63,32 @@ def test_the_launcher_starts_everything_anew(system: System, victim: str) -> Non
     after = system.pids()
     assert [name for pid, name in after.items() if pid in before] == ["launcher"]
     assert system.json("status")["system"]["restarts"] == 1
+
+
+def new_names(system: System, before: dict[int, str]) -> set[str]:
+    return {name for pid, name in system.pids().items() if pid not in before}
+
+
+class Spin:
+    """A pickle that never ends being read."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (exec, ("while True: pass",))
+
+
+def test_an_admin_that_spins_is_found(system: System) -> None:
+    """It runs, and its kernel accepts connections: only the knock at its port tells."""
+    system.start()
+    before = system.pids()
+    body = SignedPickle((system.runtime / "secret").read_bytes()).dumps(Spin())
+    port = system.json("status")["system"]["admin_port"]
+    with socket.create_connection(("127.0.0.1", port), 5) as connection:
+        connection.sendall(b"%d>" % len(body) + body)
+        begun = time.monotonic()
+        wait_until(lambda: "admin" in new_names(system, before), 30, "another admin runs")
+    wait_until(lambda: system.run("status").returncode == 0, 20, "the system answers again")
+    print(f"\nadmin spins: answers again after {time.monotonic() - begun:.2f} s")
+    assert "admin, which hung, has ended" in (system.runtime / "log.jsonl").read_text()
 
 
 def test_a_supervisor_past_its_intensity_gives_up_and_its_parent_replaces_it(system: System) -> None:

@@ -225,6 +225,24 @@ def test_a_bad_config_is_a_usage_error_and_starts_nothing(system: System, tmp_pa
     assert not system.pids()
 
 
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("system.log_file=/nonexistent/log.jsonl", "system.log_file"),
+        ("system.logging=/nonexistent/logging.toml", "system.logging"),
+        ("system.bind=192.0.2.1", "192.0.2.1"),
+    ],
+)
+def test_a_start_that_cannot_be_says_so_in_one_line(system: System, setting: str, said: str) -> None:
+    done = system.run("start", *system._overrides, "--set", setting, "--json")
+    assert done.returncode in (1, 2)
+    assert said in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["error"]["message"]
+    assert not system.pids()
+    assert system.sockets() == []
+
+
 def test_a_broken_symbol_is_reported_not_fatal(paper: System) -> None:
     """A symbol that the venue does not list stays SYNCING, with the reason."""
     urls = [f"exchanges.bybit.urls.{key}={value}" for key, value in _bybit_urls(paper).items()]
