@@ -210,8 +210,8 @@ BUS_ASK_NS = 500_000_000
 BUS_TOPICS_MAX = 10_000
 #: Root or HostAgent without a beat for this long hang: the launcher replaces them.
 TOP_SILENT_S_MAX = 4.0
-#: What is stopped (SIGSTOP, a debugger) for this long hangs for sure: the same, and for the admin, Thespian's logger and
-#: the simulator too.
+#: What is stopped (SIGSTOP, a debugger) for this long hangs for sure: the same, and for the admin, Thespian's logger
+#: and the simulator too.
 TOP_STOPPED_S_MAX = 2.5
 #: An admin that has not looked at its socket for this long spins: the same follows. (A busy one comes to it in time.)
 ADMIN_DEAF_S_MAX = 7.0

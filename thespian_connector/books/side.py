@@ -101,15 +101,14 @@ class BookSide:
 
     A level that went is only marked (by its zero quantity) and swept out later, because most prices near the top come
     back before that; moving them in and out of the list would be the greatest cost of an update. The best key is
-    always of a real level; who counts levels, or wants more of them than the best, sweeps first.
+    always of a real level. Only writers sweep: what reads (`best`, `count`, `certified`, `pairs`) changes nothing but
+    caches, so that any number of threads may read while none writes.
 
     `spare`: at least so many levels must be set before `proves` can come to say no where it last said yes.
     """
 
     __slots__ = (
         "_best",
-        "_best_key",
-        "_best_quantity",
         "_prices",
         "_quantities",
         "_remembered",
@@ -134,9 +133,8 @@ class BookSide:
         self._remembered: dict[str, int] = {}
         #: Key -> canonical price text, made when first read.
         self._prices: dict[int, str] = {}
-        self._best_key = 0
-        self._best_quantity: str | None = None
-        self._best: Level | None = None
+        #: The last best level that was read, with its key and quantity; one object, replaced whole.
+        self._best: tuple[int, str, Level] | None = None
 
     def keys_of(self, levels: WireLevels) -> list[int] | None:
         """The keys of `levels`, None if some price was never seen (:meth:`learn` it)."""
@@ -193,6 +191,11 @@ class BookSide:
                 del held[key], order[bisect_left(order, key)]
         self._touched.clear()
 
+    def _gone(self) -> list[int]:
+        """The keys of levels that went and are not swept out yet."""
+        held = self._quantities
+        return [key for key in set(self._touched) if held.get(key) in _ZEROS]
+
     def replace(self, keys: list[int], quantities: list[str]) -> None:
         """Forget all and take these."""
         given = dict(zip(keys, quantities, strict=True))
@@ -209,7 +212,7 @@ class BookSide:
         self.bound = None if self.bound is None else self.bound * factor
         self._remembered.clear()
         self._prices.clear()
-        self._best_quantity = None
+        self._best = None
 
     def trim(self, count: int) -> None:
         """Drop all but the `count` best levels."""
@@ -227,8 +230,7 @@ class BookSide:
 
     def count(self) -> int:
         """How many levels are held."""
-        self.sweep()
-        return len(self.keys)
+        return len(self.keys) - len(self._gone())
 
     def best(self, scale: int) -> Level | None:
         """The best certified level. Its Decimals are made once, not again until the level changes."""
@@ -239,12 +241,13 @@ class BookSide:
         if self.bound is not None and key < self.bound:
             return None
         quantity = self._quantities[key]
-        if quantity is not self._best_quantity or key != self._best_key:
-            self._best_key, self._best_quantity = key, quantity
+        best = self._best
+        if best is None or quantity is not best[1] or key != best[0]:
             price = self._prices.get(key) or self._price(key, scale)
             # What Level's own constructor calls, at half the cost.
-            self._best = tuple.__new__(Level, (Decimal(price), Decimal(spell(quantity))))
-        return self._best
+            level = tuple.__new__(Level, (Decimal(price), Decimal(spell(quantity))))
+            self._best = best = (key, quantity, level)
+        return best[2]
 
     def _price(self, key: int, scale: int) -> str:
         """The canonical text of a key's price, remembered."""
@@ -255,23 +258,30 @@ class BookSide:
 
     def certified(self) -> int:
         """How many of the levels held are certified; they are the best ones."""
-        count = self.count()
-        return count if self.bound is None else count - bisect_left(self.keys, self.bound)
+        keys, bound, gone = self.keys, self.bound, self._gone()
+        if bound is None:
+            return len(keys) - len(gone)
+        return len(keys) - bisect_left(keys, bound) - sum(key >= bound for key in gone)
 
     def proves(self, count: int) -> bool:
         """Whether the side is wholly known or has at least `count` certified levels; `spare` says how many more."""
+        self.sweep()
         self.spare = _SPARE_MAX if self.bound is None else self.certified() - count
         return self.spare >= 0
 
     def pairs(self, count: int, scale: int) -> list[tuple[str, str]]:
         """The `count` best levels, best first, in canonical text."""
-        self.sweep()
-        return self._texts(self.keys[: -count - 1 : -1], scale) if count else []
+        if not count:
+            return []
+        gone = set(self._gone())
+        if not gone:
+            return self._texts(self.keys[: -count - 1 : -1], scale)
+        return self._texts(list(islice((key for key in reversed(self.keys) if key not in gone), count)), scale)
 
     def pairs_beyond(self, key: int, scale: int) -> list[tuple[str, str]]:
         """The levels worse than `key`."""
-        self.sweep()
-        return self._texts(self.keys[: bisect_left(self.keys, key)], scale)
+        gone = set(self._gone())
+        return self._texts([worse for worse in self.keys[: bisect_left(self.keys, key)] if worse not in gone], scale)
 
     def _texts(self, keys: list[int], scale: int) -> list[tuple[str, str]]:
         prices, quantities = self._prices, self._quantities

@@ -30,7 +30,8 @@ from .view import BookView
 
 
 class TrackedBook(BookView):
-    """The book of `symbol` on `exchange`, as fed by `stream`. Not thread-safe: one thread feeds and reads it.
+    """The book of `symbol` on `exchange`, as fed by `stream`. One thread changes it, and nobody reads it meanwhile; any
+    number of threads may read it while it stands still.
 
     :param sequencing: "range" or "step", the driver's ``sequencing.value``.
     :param depth: levels a side that readers are promised. A REST book refills before it has fewer certified ones; a
@@ -162,6 +163,11 @@ class TrackedBook(BookView):
     def mark_suspect(self, now_ns: int, reason: str) -> None:
         """Something outside shows that the book misses updates (it is behind the venue): resync."""
         self._distrust(now_ns, reason)
+
+    def tidy(self) -> None:
+        """Make the reads that follow as cheap as can be. It changes the book's inside, as `on_diff` does."""
+        self._book.bids.sweep()
+        self._book.asks.sweep()
 
     # -- joining
 

@@ -330,7 +330,9 @@ class Intake:
             self._chunks = 0
             dirty, self._dirty = self._dirty, {}
             for slot in dirty:
-                if slot.changed is not None and not self.muted:
+                if slot.tracked is not None and slot.changed is not None and not self.muted:
+                    with self.lock:
+                        slot.tracked.tidy()
                     self._on_event(slot.changed)
 
     def apply(self, change: Callable[[TrackedBook, int], object], slot: Slot) -> None:

@@ -172,3 +172,26 @@ def test_an_image_is_the_same_bytes_as_the_order_book() -> None:
         data = msgspec.msgpack.encode(book.image(depth))
         assert data == msgspec.msgpack.encode(book.order_book(depth))
         assert msgspec.msgpack.decode(data, type=OrderBook) == book.order_book(depth)
+
+
+def test_reading_changes_nothing_so_that_threads_may_read_at_once() -> None:
+    book = PriceBook()
+    prices = [f"{100 + n}.5" for n in range(40)]
+    book.replace([(price, "1") for price in prices], [(f"{200 + n}.5", "1") for n in range(40)])
+    book.bids.bound = book.bids.keys[5]
+    book.apply([(price, "0.000") for price in prices[1:30:3]], [("210.5", "0")])
+    book.apply([(prices[4], "7")], [])
+    sides = (book.bids, book.asks)
+    before = [(list(side.keys), dict(side._quantities), list(side._touched)) for side in sides]
+    wanted = sorted((p for p in prices if p not in prices[1:30:3] or p == prices[4]), reverse=True)
+    bids, asks = book.levels(certified=False)
+    assert [str(level.price) for level in bids] == wanted
+    assert len(asks) == 39
+    assert book.bids.count() == len(wanted)
+    assert book.bids.certified() == len([price for price in wanted if price >= prices[5]])
+    assert [str(level.price) for level in book.levels(7)[0]] == wanted[:7]
+    assert [price for price, _ in book.bids.pairs_beyond(book.bids.bound, book.scale)] == sorted(
+        price for price in wanted if price < prices[5]
+    )
+    assert book.best_bid() is not None
+    assert [(list(side.keys), dict(side._quantities), list(side._touched)) for side in sides] == before
