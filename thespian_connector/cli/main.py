@@ -134,7 +134,7 @@ def _settings(args: argparse.Namespace) -> list[tuple[str, str]]:
         for text in getattr(args, name):
             key, equals, value = text.partition("=")
             if not equals or not key.strip():
-                raise UsageError(f"--set {text}: write it as key=value, like --set log.level=debug")
+                raise UsageError(f"--set {text}: write it as key=value, like --set system.log_level=DEBUG")
             settings.append((key.strip(), value))
         delattr(args, name)
     return settings

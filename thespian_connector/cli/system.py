@@ -35,8 +35,13 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run_start(args: argparse.Namespace) -> int:
+    from thespian_connector.system import config
+
     path = Path(args.config) if args.config is not None else None
     overrides = [f"{key}={value}" for key, value in args.set]
+    settings = config.load(path, overrides, args.system)
+    if warning := config.bind_warning(settings):
+        say(warning)
     if args.detach:
         from thespian_connector.system import spawn
 
@@ -47,10 +52,8 @@ def run_start(args: argparse.Namespace) -> int:
             )
         _say_started(args)
         return 0
-    from thespian_connector.system import config
     from thespian_connector.system.launcher import Launcher
 
-    settings = config.load(path, overrides, args.system)
     Launcher(settings, directory=path.parent if path is not None else Path.cwd()).run()
     return 0
 

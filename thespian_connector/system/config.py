@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Sequence
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from thespian_connector.actors.settings import ExchangeSettings, Settings
+from thespian_connector.actors.settings import ExchangeSettings, Settings, SystemSettings
 from thespian_connector.drivers.registry import EXCHANGES, driver_for
 from thespian_connector.limits import ROTATE_AFTER_S_MIN
 from thespian_connector.model import Channel, Environment
-from thespian_connector.model.errors import ConfigError
+from thespian_connector.model.errors import ConfigError, UsageError
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -31,22 +33,56 @@ def load(path: Path | None, overrides: Sequence[str] = (), name: str | None = No
     """The settings of `path` (None: both venues on the simulator) with `overrides` (``exchanges.bybit.depth=50``).
 
     :param name: the system's name where the caller knows better than the file.
-    :raises ConfigError: saying file, key and fix.
+    :raises ConfigError: saying file (or ``--set``), key and fix.
     """
-    source = str(path) if path is not None else "the built-in config"
+    blame = _Blame(str(path) if path is not None else "the built-in config")
     data = _read(path) if path is not None else _copy(DEFAULT)
     for override in overrides:
-        _override(data, override)
+        blame.overrides.append(_override(data, override))
     if name is not None:
         system = data.setdefault("system", {})
         if isinstance(system, dict):
             system["name"] = name
+            blame.named = True
     try:
         settings = msgspec.convert(data, type=Settings)
     except msgspec.ValidationError as error:
-        raise _explain(source, error) from None
-    _check(source, settings)
+        raise _explain(blame, data, error) from None
+    _check(blame, settings)
     return settings
+
+
+def bind_warning(settings: Settings) -> str:
+    """What to tell whoever opens a system to the network; "" when it listens on loopback."""
+    bind = settings.system.bind
+    if IPv4Address(bind).is_loopback:
+        return ""
+    return (
+        f"warning: system.bind = {bind} is not loopback: other machines can reach this system's ports, and what they"
+        " carry is signed but not encrypted; use a network that you trust"
+    )
+
+
+class _Blame:
+    """Who said the value of a key: the file, or the ``--set`` that was laid over it."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        #: The keys of every ``--set``.
+        self.overrides: list[str] = []
+        #: The caller gave the system's name.
+        self.named = False
+
+    def error(self, key: str, words: str) -> ConfigError:
+        if key == "system.name" and self.named:
+            return ConfigError(f"--system (or TC_SYSTEM): {key}: {words}")
+        plain = key.partition("[")[0]
+        for override in reversed(self.overrides):
+            if plain == override:
+                return ConfigError(f"--set {override}: {words}")
+            if f"{plain}.".startswith(f"{override}.") or f"{override}.".startswith(f"{plain}."):
+                return ConfigError(f"--set {override}: {key}: {words}")
+        return ConfigError(f"{self.source}: {key}: {words}")
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -64,7 +100,8 @@ def _copy(value: Any) -> Any:
     return {key: _copy(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
-def _override(data: dict[str, Any], override: str) -> None:
+def _override(data: dict[str, Any], override: str) -> str:
+    """Lays it over `data`; returns its key."""
     key, equals, text = override.partition("=")
     parts = key.strip().split(".")
     if not equals or not all(parts):
@@ -80,54 +117,88 @@ def _override(data: dict[str, Any], override: str) -> None:
             raise ConfigError(f"--set {override}: {part} is a value, not a table; set that key itself")
         table = inner
     table[parts[-1]] = value
+    return ".".join(parts)
 
 
-def _explain(source: str, error: msgspec.ValidationError) -> ConfigError:
-    """msgspec says ``Expected `int`, got `str` - at `$.system.admin_port```."""
+def _explain(blame: _Blame, data: dict[str, Any], error: msgspec.ValidationError) -> ConfigError:
+    """msgspec says ``Expected `int`, got `str` - at `$.system.admin_port```, and ``[...]`` for the key of a table."""
+    what, key = _parted(error)
+    exchanges = data.get("exchanges")
+    if key.startswith("exchanges[...]") and isinstance(exchanges, dict):
+        for exchange, one in exchanges.items():
+            try:
+                msgspec.convert(one, type=ExchangeSettings)
+            except msgspec.ValidationError as inner:
+                what, below = _parted(inner)
+                key = f"exchanges.{exchange}" + (f".{below}" if below else "")
+                break
+    unknown = re.search(r"unknown field `(.*)`", what)
+    if unknown is not None:
+        key = f"{key}.{unknown[1]}" if key else unknown[1]
+        return blame.error(key, "no such key; remove it or correct its spelling (config/paper.toml lists the keys)")
+    return blame.error(key or "top level", f"{what}; correct the value")
+
+
+def _parted(error: msgspec.ValidationError) -> tuple[str, str]:
+    """(what is wrong, the key that it is wrong with)."""
     what, _, where = str(error).rpartition(" - at ")
     if not what:
-        what, where = str(error), ""
-    key = where.strip("`").removeprefix("$").removeprefix(".") or "top level"
-    if "unknown field" in what:
-        fix = "remove it or correct its spelling (config/paper.toml lists the keys)"
-    else:
-        fix = "correct the value"
-    return ConfigError(f"{source}: {key}: {what}; {fix}")
+        return str(error), ""
+    return what, where.strip("`").removeprefix("$").removeprefix(".")
 
 
-def _check(source: str, settings: Settings) -> None:
-    if settings.system.log_level not in _LEVELS:
-        raise ConfigError(
-            f"{source}: system.log_level: {settings.system.log_level!r} is no level; take one of {', '.join(_LEVELS)}"
-        )
+def _check(blame: _Blame, settings: Settings) -> None:
+    _check_system(blame, settings.system)
     for exchange, one in settings.exchanges.items():
-        key = f"{source}: exchanges.{exchange}"
+        key = f"exchanges.{exchange}"
         if exchange not in EXCHANGES:
-            raise ConfigError(f"{key}: no such exchange; take one of {', '.join(EXCHANGES)}")
+            raise blame.error(key, f"no such exchange; take one of {', '.join(EXCHANGES)}")
         if len(set(one.symbols)) != len(one.symbols):
-            raise ConfigError(f"{key}.symbols: names a symbol twice; remove one")
+            raise blame.error(f"{key}.symbols", "names a symbol twice; remove one")
         if Channel.BOOK not in one.channels:
-            raise ConfigError(f"{key}.channels: lacks 'book', which everything else is judged by; add it")
-        _check_rotation(key, exchange, one)
-    _check_urls(source, settings)
+            raise blame.error(f"{key}.channels", "lacks 'book', which everything else is judged by; add it")
+        _check_depth(blame, exchange, one)
+        _check_rotation(blame, exchange, one)
+        _check_urls(blame, exchange, one)
 
 
-def _check_rotation(key: str, exchange: str, one: ExchangeSettings) -> None:
+def _check_system(blame: _Blame, system: SystemSettings) -> None:
+    if system.log_level not in _LEVELS:
+        raise blame.error("system.log_level", f"{system.log_level!r} is no level; take one of {', '.join(_LEVELS)}")
+    try:
+        IPv4Address(system.bind)
+    except ValueError:
+        raise blame.error(
+            "system.bind", f"{system.bind!r} is no IP address (of version 4); take 127.0.0.1 or one of this machine"
+        ) from None
+
+
+def _check_depth(blame: _Blame, exchange: str, one: ExchangeSettings) -> None:
+    """The driver knows which depths the venue streams."""
+    try:
+        driver_for(exchange).topics(Channel.BOOK, "X", one.depth)
+    except UsageError as error:
+        words = str(error).removeprefix(f"{exchange}: ")
+        raise blame.error(f"exchanges.{exchange}.depth", words) from None
+
+
+def _check_rotation(blame: _Blame, exchange: str, one: ExchangeSettings) -> None:
     """A new connection needs its time to take over, and the venue's own cut must not come first."""
+    key = f"exchanges.{exchange}.rotate_after_s"
     cut_s = driver_for(exchange).stream_limits.lifetime_s
     if 0 < one.rotate_after_s < ROTATE_AFTER_S_MIN:
-        raise ConfigError(f"{key}.rotate_after_s: below {ROTATE_AFTER_S_MIN:g} s; take more, or 0 for the default")
+        raise blame.error(key, f"below {ROTATE_AFTER_S_MIN:g} s; take more, or 0 for the default")
     if cut_s and one.rotate_after_s > cut_s:
-        raise ConfigError(
-            f"{key}.rotate_after_s: the venue cuts connections after {cut_s} s; take less, or 0 for the default"
-        )
+        raise blame.error(key, f"the venue cuts connections after {cut_s} s; take less, or 0 for the default")
 
 
-def _check_urls(source: str, settings: Settings) -> None:
-    for exchange, one in settings.exchanges.items():
-        if one.environment is Environment.PAPER and not one.urls:
-            continue  # gets a simulator of its own
-        try:
-            driver_for(exchange).endpoints(one.environment, one.urls)
-        except ConfigError as error:
-            raise ConfigError(f"{source}: exchanges.{exchange}.urls: {error}") from None
+def _check_urls(blame: _Blame, exchange: str, one: ExchangeSettings) -> None:
+    if one.environment is Environment.PAPER and not one.urls:
+        return  # gets a simulator of its own
+    try:
+        driver_for(exchange).endpoints(one.environment, one.urls)
+    except ConfigError as error:
+        words = str(error).removeprefix(f"{exchange}: ")
+        named = re.match(r"urls\.(\w+)", words)
+        key = f"exchanges.{exchange}.{named[0]}" if named else f"exchanges.{exchange}.urls"
+        raise blame.error(key, words) from None

@@ -8,7 +8,7 @@ import pytest
 
 from thespian_connector.model import Environment
 from thespian_connector.model.errors import ConfigError
-from thespian_connector.system.config import load
+from thespian_connector.system.config import bind_warning, load
 
 SHIPPED = sorted((Path(__file__).parents[3] / "config").glob("*.toml"))
 
@@ -64,7 +64,12 @@ def test_an_override_sets_a_dotted_key(tmp_path: Path) -> None:
         ("[exchanges.binance]\nrotate_after_s = 90000\n", ["exchanges.binance.rotate_after_s", "86400"]),
         ("[system]\nadmin_port = 99999\n", ["system.admin_port"]),
         ('[system]\nlog_level = "LOUD"\n', ["system.log_level", "DEBUG"]),
-        ('[exchanges.bybit.urls]\nrest = "ftp://x"\n', ["exchanges.bybit.urls", "rest"]),
+        ('[exchanges.bybit.urls]\nrest = "ftp://x"\n', ["exchanges.bybit.urls.rest", "scheme 'ftp'"]),
+        ('[exchanges.binance.urls]\nrest = "ftp://x"\n', ["exchanges.binance.urls.rest", "scheme 'ftp'"]),
+        ("[exchanges.bybit]\ndepth = 17\n", ["exchanges.bybit.depth", "17", "1, 50, 200, 1000"]),
+        ("[exchanges.binance]\ndepth = 99999\n", ["exchanges.binance.depth", "99999"]),
+        ('[exchanges.binance]\n[exchanges.bybit]\ndepth = "a"\n', ["exchanges.bybit.depth", "int"]),
+        ('[system]\nbind = "banana"\n', ["system.bind", "'banana' is no IP address"]),
     ],
 )
 def test_an_error_names_file_key_and_fix(tmp_path: Path, text: str, words: list[str]) -> None:
@@ -86,3 +91,32 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_a_malformed_override_is_shown(override: str) -> None:
     with pytest.raises(ConfigError):
         load(None, [override])
+
+
+@pytest.mark.parametrize(
+    ("override", "begin"),
+    [
+        ("exchanges.bybit.depth=17", "--set exchanges.bybit.depth: no book stream of depth 17"),
+        ("exchanges.bybit.depth=-1", "--set exchanges.bybit.depth: "),
+        ("exchanges.bybit.dept=1", "--set exchanges.bybit.dept: no such key"),
+        ("exchanges.bybit.urls.rest=ftp://x", "--set exchanges.bybit.urls.rest: "),
+        ("exchanges.nowhere.depth=1", "--set exchanges.nowhere.depth: exchanges.nowhere: no such exchange"),
+        ("system.bind=banana", "--set system.bind: 'banana' is no IP address"),
+    ],
+)
+def test_what_set_says_is_blamed_on_set(override: str, begin: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(None, ["system.log_level=DEBUG", override])
+    assert str(caught.value).startswith(begin)
+
+
+def test_a_file_is_blamed_for_its_own(tmp_path: Path) -> None:
+    path = write(tmp_path, "[exchanges.bybit]\ndepth = 17\n")
+    with pytest.raises(ConfigError) as caught:
+        load(path, ["exchanges.bybit.redundancy=2"])
+    assert str(caught.value).startswith(f"{path}: exchanges.bybit.depth: ")
+
+
+def test_whoever_leaves_loopback_is_warned() -> None:
+    assert bind_warning(load(None)) == ""
+    assert "system.bind = 192.0.2.1" in bind_warning(load(None, ['system.bind="192.0.2.1"']))

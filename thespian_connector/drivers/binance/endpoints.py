@@ -45,6 +45,7 @@ def endpoints(environment: Environment, urls: Mapping[str, str]) -> Endpoints:
     for key in given:
         if key not in _SCHEMES:
             raise ConfigError(f"binance: urls.{key} is no endpoint of Binance; it has {', '.join(_SCHEMES)}")
+    checked = {key: _checked(environment, key, url) for key, url in given.items()}
     known = _HOSTS.get(environment)
     if known is None and not {"rest", "stream"} <= given.keys():
         raise ConfigError(
@@ -52,7 +53,7 @@ def endpoints(environment: Environment, urls: Mapping[str, str]) -> Endpoints:
             "or start the simulator"
         )
     chosen = {key: getattr(known, key) if known else "" for key in _SCHEMES}
-    chosen.update({key: _checked(environment, key, url) for key, url in given.items()})
+    chosen.update(checked)
     return Endpoints(**chosen)
 
 
@@ -64,7 +65,11 @@ def _checked(environment: Environment, key: str, url: str) -> str:
         _ = parts.port  # a port that is no number raises here
     except ValueError as error:
         raise ConfigError(f"binance: urls.{key} = {url!r} is not a URL: {error}") from None
-    if parts.scheme not in (secure, plain) or not host or parts.query or parts.fragment:
+    if parts.scheme not in (secure, plain):
+        raise ConfigError(
+            f"binance: urls.{key} = {url!r} has the wrong scheme {parts.scheme!r}; write {secure}://host[:port]"
+        )
+    if not host or parts.query or parts.fragment:
         raise ConfigError(f"binance: urls.{key} = {url!r} must look like {secure}://host[:port]")
     if parts.scheme == plain and environment is not Environment.PAPER and host not in _LOOPBACK:
         raise ConfigError(

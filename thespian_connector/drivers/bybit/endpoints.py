@@ -94,7 +94,11 @@ def _base(environment: Environment, key: str, url: str) -> str:
         _ = parts.port  # a port that is no number raises here
     except ValueError as error:
         raise ConfigError(f"bybit: urls.{key} = {url!r} is not a URL: {error}") from None
-    if parts.scheme not in (secure, plain) or not host or parts.query or parts.fragment:
+    if parts.scheme not in (secure, plain):
+        raise ConfigError(
+            f"bybit: urls.{key} = {url!r} has the wrong scheme {parts.scheme!r}; write {secure}://host[:port]"
+        )
+    if not host or parts.query or parts.fragment:
         raise ConfigError(f"bybit: urls.{key} = {url!r} must look like {secure}://host[:port]")
     if parts.scheme == plain and environment is not Environment.PAPER and host not in _LOOPBACK:
         raise ConfigError(

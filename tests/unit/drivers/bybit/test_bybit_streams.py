@@ -50,7 +50,7 @@ def test_regional_hosts_override_one_by_one() -> None:
     [
         (Environment.PAPER, {}, "urls.rest and urls.stream"),
         (Environment.PAPER, {"rest": "http://x"}, "urls.stream"),
-        (Environment.PAPER, {"rest": "http://x", "stream": "http://x"}, "must look like wss://"),
+        (Environment.PAPER, {"rest": "http://x", "stream": "http://x"}, "wrong scheme 'http'; write wss://"),
         (Environment.LIVE, {"rest": "http://api.example"}, "not encrypted"),
         (Environment.LIVE, {"ws_api": "wss://x"}, "urls.ws_api is no endpoint"),
         (Environment.LIVE, {"rest": "https://x:port"}, "not a URL"),
