@@ -260,3 +260,5 @@ LOG_PROCESS_RECORDS_A_S = 100.0
 LOG_KEYS_MAX = 1_000
 #: Counts of a message that did not come again for this long are told with any other record.
 LOG_QUIET_S = 2.0
+#: How long the janitor waits for the last process of a system whose launcher was killed. Then the files stay.
+JANITOR_S_MAX = 10.0

@@ -21,6 +21,7 @@ from thespian_connector.model.errors import ConnectorError
 TREE: dict[str, tuple[str, tuple[str, ...] | None]] = {
     "logger": ("admin", ()),
     "simulator": ("launcher", ()),
+    "janitor": ("launcher", ()),
     "registry": ("root", ()),
     "aggregator": ("root", ()),
     "exchange/binance/gateway": ("exchange/binance", ()),
@@ -33,7 +34,7 @@ TREE: dict[str, tuple[str, tuple[str, ...] | None]] = {
 #: Each process once, those of different branches together, because finding one that hangs takes seconds.
 STOPPED = (
     ("logger", "aggregator", "exchange/binance/gateway", "exchange/bybit"),
-    ("simulator", "registry"),
+    ("simulator", "registry", "janitor"),
     ("hostagent/local",),
     ("root",),
     ("admin",),

@@ -103,7 +103,7 @@ def _unheard(name: str, one: Announce) -> list[dict[str, Any]]:
 
 
 def _infrastructure(context: Context, started_ns: int, hosts: Mapping[str, HostUp]) -> list[dict[str, Any]]:
-    """Launcher, admin, logger, simulator, Root and HostAgent: they stand in no supervisor's list."""
+    """Launcher, janitor, admin, logger, simulator, Root and HostAgent: they stand in no supervisor's list."""
     parents = process.parents()
     admin = os.getppid()
     agents = {up.pid: f"hostagent/{host}" for host, up in hosts.items()}
@@ -115,7 +115,7 @@ def _infrastructure(context: Context, started_ns: int, hosts: Mapping[str, HostU
         if parent == admin and process.title(pid).endswith(" logger"):
             found["logger"] = pid
         elif parent == context.launcher_pid and pid != admin:
-            found["simulator"] = pid
+            found["janitor" if process.title(pid).endswith(" janitor") else "simulator"] = pid
     incarnations = {os.getpid(): context.root_incarnation} | {up.pid: up.incarnation for up in hosts.values()}
     rows = []
     for name, pid in found.items():

@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -170,14 +170,14 @@ class Generation:
         self.watched[name] = pidfd
         self.processes[name] = pid
 
-    def vigil(self, simulator_pid: Callable[[], int | None]) -> Vigil:
-        """Over Root and HostAgent (they beat), the admin, Thespian's logger, and the simulator if there is one."""
+    def vigil(self, others: Mapping[str, Callable[[], int | None]]) -> Vigil:
+        """Over Root and HostAgent (they beat), the admin, Thespian's logger, and the launcher's other children."""
         agent = self.host_agent_name
         watches = [Watch(name, Beat(beat_file(self._context, name)), TOP_SILENT_S_MAX) for name in ("root", agent)]
         pids: dict[str, Callable[[], int | None]] = {
             name: partial(self.processes.get, name) for name in ("admin", "root", agent)
         }
-        pids |= {"logger": self.logger_pid, "simulator": simulator_pid}
+        pids |= {"logger": self.logger_pid, **others}
         watches += [Watch(name, partial(_runs, pid_of), TOP_STOPPED_S_MAX) for name, pid_of in pids.items()]
         watches.append(Watch("admin", Knock((self._bind, self.port)), ADMIN_DEAF_S_MAX))
         return Vigil(watches)

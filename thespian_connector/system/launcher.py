@@ -27,6 +27,7 @@ from thespian_connector.model.errors import ConnectorError
 
 from . import config, hardening
 from .generation import Generation, log_path
+from .janitor import Janitor
 from .runtime import Runtime, SystemFile
 from .venue import Simulator, needs_simulator
 from .vigil import Vigil
@@ -53,6 +54,7 @@ class Launcher:
         self._stderr = stderr
         self._runtime = Runtime(settings.system.name)
         self._simulator: Simulator | None = None
+        self._janitor = Janitor(self._runtime)
         self._stop_asked = False
         self._restarts = 0
         self._host_agent_ends: deque[float] = deque(maxlen=LAUNCHER_RESTARTS_MAX + 1)
@@ -91,6 +93,7 @@ class Launcher:
         logs.reclaim("launcher")
         os.environ["TC_SYSTEM_NAME"] = system.name
         os.environ["THESPLOG_FILE"] = str(self._runtime.thespian_log)
+        self._janitor.start()
         hardening.install(self._runtime.make_secret(), system.bind)
         self._owner = process.open_pidfd(self._owner_pid) if self._owner_pid is not None else None
         if self._owner_pid is not None and self._owner is None:
@@ -128,7 +131,7 @@ class Launcher:
 
     def _start_generation(self) -> Generation:
         settings = self._settings
-        keep: set[int] = set()
+        keep = {self._janitor.pid}
         if self._simulator is not None:
             settings = self._simulator.fill_in(settings)
             keep.add(self._simulator.pid)
@@ -158,7 +161,7 @@ class Launcher:
 
     def _wait(self, generation: Generation) -> str | None:
         """Until one of the watched ends (its name) or a stop is asked for (None)."""
-        vigil = generation.vigil(lambda: self._simulator.pid if self._simulator is not None else None)
+        vigil = generation.vigil({"simulator": self._simulator_pid, "janitor": lambda: self._janitor.pid})
         try:
             return self._watch(generation, vigil)
         finally:
@@ -173,6 +176,8 @@ class Launcher:
                 named[self._owner] = "owner"
             if self._simulator is not None and self._simulator.pidfd is not None:
                 named[self._simulator.pidfd] = "simulator"
+            if self._janitor.pidfd is not None:
+                named[self._janitor.pidfd] = "janitor"
             for pidfd in named:
                 poll.register(pidfd, select.POLLIN)
             ready = [fd for fd, _ in poll.poll(_LOOK_MS)]
@@ -185,6 +190,10 @@ class Launcher:
             if "simulator" in ended:
                 self._restart_simulator(generation)
                 ended.remove("simulator")
+            if "janitor" in ended:
+                self._janitor.start()
+                generation.keep(self._janitor.pid)
+                ended.remove("janitor")
             hung = vigil.silent()
             agent = generation.host_agent_name
             over = [name for name in ended if name != agent] + self._replace_hung(generation, hung)
@@ -210,11 +219,15 @@ class Launcher:
         self._write_system(generation)
         return True
 
+    def _simulator_pid(self) -> int | None:
+        return self._simulator.pid if self._simulator is not None else None
+
     def _replace_hung(self, generation: Generation, names: Sequence[str]) -> list[str]:
-        """Ends a hung logger (the admin forks another) or simulator (so do we); what is to be said of the top."""
+        """Ends a hung logger (the admin forks another), simulator or janitor (so do we); says what of the top hung."""
         replaceable = {
             "logger": generation.logger_pid(),
-            "simulator": self._simulator.pid if self._simulator is not None else None,
+            "simulator": self._simulator_pid(),
+            "janitor": self._janitor.pid,
         }
         for name in set(names) & set(replaceable):
             pid = replaceable[name]
