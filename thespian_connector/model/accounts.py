@@ -6,6 +6,8 @@ from decimal import Decimal
 
 from msgspec import Struct
 
+from .decimals import refuse_floats
+
 
 class Balance(Struct, frozen=True, kw_only=True):
     """One asset at one venue: `free` to trade, `locked` in open orders."""
@@ -14,6 +16,9 @@ class Balance(Struct, frozen=True, kw_only=True):
     asset: str
     free: Decimal
     locked: Decimal
+
+    def __post_init__(self) -> None:
+        refuse_floats(self, "free", "locked")
 
 
 class Position(Struct, frozen=True, kw_only=True):
@@ -26,3 +31,6 @@ class Position(Struct, frozen=True, kw_only=True):
     realized_pnl: Decimal
     unrealized_pnl: Decimal | None
     fees: dict[str, Decimal]
+
+    def __post_init__(self) -> None:
+        refuse_floats(self, "quantity", "avg_cost", "realized_pnl", "unrealized_pnl", "fees")

@@ -54,6 +54,23 @@ def dec(value: str | int | Decimal, field: str = "value") -> Decimal:
     return canonical(number, field)
 
 
+def refuse_floats(record: object, *fields: str) -> None:
+    """What a record's ``__post_init__`` calls with the fields that hold money: a Decimal, a dict of them, or None.
+
+    :raises TypeError: one holds something else; the message names the record and the field.
+    """
+    for field in fields:
+        value = getattr(record, field)
+        if value.__class__ is Decimal or value is None:
+            continue  # nearly always
+        for one in value.values() if isinstance(value, dict) else (value,):
+            if not isinstance(one, Decimal):
+                raise TypeError(
+                    f"{type(record).__name__}.{field}: a {type(one).__name__} is not money; pass a Decimal,"
+                    " like Decimal('60000.1')"
+                )
+
+
 def canonical(number: Decimal, field: str = "value") -> Decimal:
     """`number` with no trailing zeros after the point, no positive exponent, no negative zero.
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
+from .decimals import refuse_floats
 from .enums import InstrumentStatus
 
 
@@ -37,3 +38,20 @@ class Instrument(Struct, frozen=True, kw_only=True):
     max_notional: Decimal | None = None
     min_notional_applies_to_market: bool = True
     max_open_orders: int | None = None
+
+    def __post_init__(self) -> None:
+        refuse_floats(
+            self,
+            "tick_size",
+            "step_size",
+            "min_price",
+            "max_price",
+            "min_quantity",
+            "max_quantity",
+            "market_min_quantity",
+            "market_max_quantity",
+            "market_step_size",
+            "quote_step_size",
+            "min_notional",
+            "max_notional",
+        )

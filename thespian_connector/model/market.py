@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 from msgspec import Struct, field
 
+from .decimals import refuse_floats
 from .enums import Side, Trust
 
 
-class Level(NamedTuple):
-    """One price of one side: quote a base, and the base quantity that rests there."""
-
+class _Level(NamedTuple):
     price: Decimal
     quantity: Decimal
+
+
+class Level(_Level):
+    """One price of one side: quote a base, and the base quantity that rests there.
+
+    :raises TypeError: one of them is no Decimal.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, price: Decimal, quantity: Decimal) -> Self:
+        level = tuple.__new__(cls, (price, quantity))
+        if price.__class__ is not Decimal or quantity.__class__ is not Decimal:
+            refuse_floats(level, "price", "quantity")
+        return level
+
+    @classmethod
+    def _make(cls, iterable: Iterable[Any]) -> Self:  # type: ignore[override] # mypy has it return any NamedTuple
+        """What ``_replace`` makes its copy with; the one of NamedTuple would not look at the types."""
+        return cls(*iterable)
 
 
 class OrderBook(Struct, frozen=True, kw_only=True):
@@ -67,6 +87,9 @@ class Trade(Struct, frozen=True, kw_only=True):
     venue_time_ns: int
     received_time_ns: int = 0
 
+    def __post_init__(self) -> None:
+        refuse_floats(self, "price", "quantity")
+
 
 class Ticker(Struct, frozen=True, kw_only=True):
     """Best prices and the last 24 hours. A venue that does not send a field leaves it None."""
@@ -86,6 +109,11 @@ class Ticker(Struct, frozen=True, kw_only=True):
     venue_time_ns: int = 0
     received_time_ns: int = 0
 
+    def __post_init__(self) -> None:
+        refuse_floats(
+            self, "last", "bid", "bid_quantity", "ask", "ask_quantity", "open", "high", "low", "volume", "quote_volume"
+        )
+
 
 class MergedLevel(Struct, frozen=True, array_like=True):
     """One price of the merged book: the total and each venue's share of it."""
@@ -93,6 +121,9 @@ class MergedLevel(Struct, frozen=True, array_like=True):
     price: Decimal
     quantity: Decimal
     shares: dict[str, Decimal]
+
+    def __post_init__(self) -> None:
+        refuse_floats(self, "price", "quantity", "shares")
 
 
 class BookSource(Struct, frozen=True):
@@ -126,6 +157,9 @@ class BestSide(Struct, frozen=True):
     quantity: Decimal
     exchange: str
 
+    def __post_init__(self) -> None:
+        refuse_floats(self, "price", "quantity")
+
 
 class BestPrices(Struct, frozen=True, kw_only=True):
     """The best bid and ask over the LIVE venues, and who quotes them. `spread` is None when a side is empty."""
@@ -136,3 +170,6 @@ class BestPrices(Struct, frozen=True, kw_only=True):
     spread: Decimal | None
     crossed: bool
     excluded: dict[str, Trust]
+
+    def __post_init__(self) -> None:
+        refuse_floats(self, "spread")

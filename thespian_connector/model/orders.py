@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from .decimals import ZERO
+from .decimals import ZERO, refuse_floats
 from .enums import OrderStatus, OrderType, Side, TimeInForce
 
 
@@ -20,6 +20,9 @@ class Fill(Struct, frozen=True, kw_only=True):
     fee_asset: str
     time_ns: int
     maker: bool
+
+    def __post_init__(self) -> None:
+        refuse_floats(self, "price", "quantity", "fee")
 
 
 class Order(Struct, frozen=True, kw_only=True):
@@ -47,6 +50,9 @@ class Order(Struct, frozen=True, kw_only=True):
     reason: str = ""
     created_ns: int = 0
     updated_ns: int = 0
+
+    def __post_init__(self) -> None:
+        refuse_floats(self, "price", "stop_price", "quantity", "quote_quantity", "filled", "avg_price")
 
     @property
     def outcome_known(self) -> bool:

@@ -132,6 +132,51 @@ def test_a_book_as_a_document() -> None:
     assert (document["asks"], document["certified"], document["trust"]) == ([], [1, 0], "LIVE")
 
 
+MONEY = [
+    (kind, name)
+    for kind in [*(one for one in STRUCTS if one not in vars(wire).values()), model.Level]
+    for name, hint in typing.get_type_hints(kind).items()
+    if Decimal in (hint, *typing.get_args(hint))
+]
+
+
+@pytest.mark.parametrize("wrong", [0.1, 1, "1"], ids=repr)
+@pytest.mark.parametrize(("kind", "name"), MONEY, ids=lambda value: getattr(value, "__name__", value))
+def test_only_a_decimal_is_money(kind: type[Any], name: str, wrong: Any) -> None:
+    """A record made by hand with a float would carry 0.1 + 0.2 into an order."""
+    hints = typing.get_type_hints(kind)
+    fine = {field: example(hint) for field, hint in hints.items()}
+    kind(**fine)
+    bad = {"USDT": wrong} if typing.get_origin(hints[name]) is dict else wrong
+    with pytest.raises(TypeError, match=f"{kind.__name__}.{name}: a {type(wrong).__name__} is not money"):
+        kind(**fine | {name: bad})
+
+
+def example(hint: Any) -> Any:
+    """One value of a field's type."""
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return None if type(None) in args else example(args[0])
+    if origin in (tuple, dict, list):
+        return origin()
+    return next(iter(hint)) if issubclass(hint, enum.Enum) else hint()
+
+
+def test_a_level_cannot_be_changed_into_floats() -> None:
+    level = model.Level(Decimal(1), Decimal(2))
+    assert level._replace(price=Decimal(3)) == (Decimal(3), Decimal(2))
+    with pytest.raises(TypeError, match=r"Level\.quantity: a float"):
+        level._replace(quantity=0.5)
+
+
+@pytest.mark.parametrize("codec", [msgspec.json, msgspec.msgpack], ids=lambda codec: codec.__name__)
+def test_a_level_survives_every_way_out(codec: types.ModuleType) -> None:
+    level = model.Level(Decimal("1.10"), Decimal("0.0"))
+    for copy in (codec.decode(codec.encode(level), type=model.Level), pickle.loads(pickle.dumps(level))):
+        assert type(copy) is model.Level
+        assert repr(copy) == repr(level)
+
+
 def test_an_order_knows_whether_its_outcome_is_known() -> None:
     def order(status: model.OrderStatus) -> Order:
         return Order(
