@@ -50,8 +50,9 @@ SILENCE_CHECK_EVERY_S = 0.15
 #: However busy the books are, one of them is compared with the venue this often: a stream that was late from the first
 #: message on is found by nothing else. Weight 20 a minute on Binance.
 AUDIT_S = 15.0
-#: A venue that is ahead of a book for this long has stopped sending: updates in flight arrive within it.
-BEHIND_GRACE_S = 1.0
+#: A stream that brings nothing for this long, while the venue is known to be ahead, has stopped: updates in flight
+#: arrive within it. (One second convicted healthy streams of a venue, or of a machine of ours, that was busy.)
+BEHIND_GRACE_S = 2.5
 #: A book without proof for this long is STALE, where REST proves and where a stream repeats (Bybit: every 3 s).
 STALE_REST_S = 5.0
 STALE_STREAM_S = 6.5
@@ -73,8 +74,8 @@ HELD_UP_S = 3.0
 FEED_TICK_S = 0.1
 #: Messages handled before clocks and other threads get a turn.
 FEED_BATCH_MESSAGES = 64
-#: With conflation, chunks taken before the changed books are told, even if more waits.
-CONFLATE_CHUNKS_MAX = 8
+#: With conflation, how long to take chunk after chunk before the changed books are told, even if more waits.
+CONFLATE_S_MAX = 0.02
 #: Levels kept on one side of a book. At the limit the worst are forgotten and are no longer certified.
 BOOK_LEVELS_MAX = 20_000
 #: Prices of one side whose ticks are remembered. At the limit all are forgotten and parsed anew. More than the deepest

@@ -35,6 +35,7 @@ from .sharing import Sharing
 from .slot import Slot
 
 _LOG = logging.getLogger(__name__)
+_CONFLATE_NS_MAX = int(limits.CONFLATE_S_MAX * 1_000_000_000)
 _MARKERS: Final = {Trust.LIVE: "live", Trust.STALE: "stale", Trust.SUSPECT: "gap"}
 
 #: Gets every text frame as it came: ("ws", url, frame).
@@ -91,7 +92,7 @@ class Intake:
         self._tap = tap
         self._url = url
         self._dirty: dict[Slot, None] = {}
-        self._chunks = 0
+        self._told_ns = 0
         self._control_messages = 0
         self._counts: dict[str, int] = {}
         self.sharing = Sharing(self._slots.values(), self.lock)
@@ -325,9 +326,8 @@ class Intake:
 
     def chunk_done(self, drained: bool) -> None:
         """With conflation: everything that waited was read (or enough of it), so tell what changed."""
-        self._chunks += 1
-        if self._dirty and (drained or self._chunks >= limits.CONFLATE_CHUNKS_MAX):
-            self._chunks = 0
+        if self._dirty and (drained or time.monotonic_ns() - self._told_ns >= _CONFLATE_NS_MAX):
+            self._told_ns = time.monotonic_ns()
             dirty, self._dirty = self._dirty, {}
             for slot in dirty:
                 if slot.tracked is not None and slot.changed is not None and not self.muted:
