@@ -37,6 +37,8 @@ _START_S = 30.0
 _ASK_S = 5.0
 #: REST answers of a venue, with our retries.
 _REST_S = 15.0
+#: Far more than any venue's book has.
+_DEPTH_MAX = 1_000_000
 
 
 class Connector:
@@ -274,8 +276,9 @@ class Connector:
 
 
 def _check_depth(depth: int) -> None:
-    if depth < 0:
-        raise UsageError(f"depth: {depth} levels cannot be shown; take 0 for all")
+    if not 0 <= depth <= _DEPTH_MAX:
+        shown = depth if abs(depth) < _DEPTH_MAX**2 else "so many"
+        raise UsageError(f"depth: {shown} levels cannot be shown; take 0 for all, or 1 to {_DEPTH_MAX}")
 
 
 def _channel(value: str | Channel) -> str:
