@@ -97,7 +97,7 @@ def test_threads_may_share_a_writer(tmp_path: Path) -> None:
 
 
 def test_a_recording_is_not_overwritten_unless_told(tmp_path: Path) -> None:
-    CaptureWriter(tmp_path / "c").close()
+    (tmp_path / "c").touch()
     with pytest.raises(UsageError, match="exists"):
         CaptureWriter(tmp_path / "c")
     CaptureWriter(tmp_path / "c", overwrite=True).close()
@@ -107,13 +107,27 @@ def test_a_recording_is_not_overwritten_unless_told(tmp_path: Path) -> None:
 
 def test_nothing_is_written_after_the_end(tmp_path: Path) -> None:
     writer = CaptureWriter(tmp_path / "c")
-    writer.close()
     writer.write(1, "ws", URL, b"{}")
     writer.close()
-    assert (tmp_path / "c").read_bytes() == b""
+    writer.write(2, "ws", URL, b"{}")
+    writer.close()
+    assert len((tmp_path / "c").read_bytes().splitlines()) == 1
 
 
 def test_blank_lines_are_no_messages(tmp_path: Path) -> None:
     (tmp_path / "c").write_text('\n{"t":1,"kind":"ws","url":"","data":{}}\n\n')
     (line,) = CaptureReader(tmp_path / "c")
     assert line.number == 2
+
+
+@pytest.mark.parametrize("name", ["c", "c.gz"])
+def test_a_writer_that_wrote_nothing_leaves_things_as_they_were(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    CaptureWriter(path).close()
+    assert not path.exists()
+    path.write_bytes(b"older")
+    CaptureWriter(path, overwrite=True).close()
+    assert path.read_bytes() == b"older"
+    with CaptureWriter(path, overwrite=True) as writer:
+        writer.write(1, "ws", "u", b"{}")
+    assert [line.payload for line in CaptureReader(path)] == [b"{}"]

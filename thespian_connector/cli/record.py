@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ._output import print_document, say
+from ._output import print_document, say, sigterm_interrupts
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -38,17 +38,18 @@ def run(args: argparse.Namespace) -> int:
     except ValueError as error:
         raise UnknownChannel(str(error)) from None
     config = Path(args.config) if args.config is not None else None
-    result = record(
-        args.exchange,
-        symbols,
-        Path(file),
-        channels=channels,
-        seconds=args.seconds,
-        system=args.system,
-        config_file=config,
-        overrides=[f"{key}={value}" for key, value in args.set],
-        overwrite=args.overwrite,
-    )
+    with sigterm_interrupts():
+        result = record(
+            args.exchange,
+            symbols,
+            Path(file),
+            channels=channels,
+            seconds=args.seconds,
+            system=args.system,
+            config_file=config,
+            overrides=[f"{key}={value}" for key, value in args.set],
+            overwrite=args.overwrite,
+        )
     if args.json:
         print_document(result)
     else:

@@ -7,7 +7,7 @@ import itertools
 import sys
 from typing import TYPE_CHECKING, Any
 
-from ._output import paint, print_document, trust_colour
+from ._output import paint, print_document, sigterm_interrupts, trust_colour
 
 if TYPE_CHECKING:
     from thespian_connector.bus.events import BusEvent
@@ -36,17 +36,18 @@ def run_watch(args: argparse.Namespace) -> int:
     from thespian_connector.connector import Connector
     from thespian_connector.model.errors import UsageError
 
-    if args.count is not None and args.count < 0:
-        raise UsageError(f"-n {args.count}: a number of events is not negative")
-    with Connector.attach(args.system) as connector:
-        stream = connector.stream(args.symbol, tuple(args.channel) or ("book",), tuple(args.exchange))
-    for event in itertools.islice(stream, args.count):
-        document = event_document(event)
-        if args.json:
-            print_document(document)
-        else:
-            print(event_line(document))
-        sys.stdout.flush()
+    if args.count is not None and not 0 <= args.count <= sys.maxsize:
+        raise UsageError(f"-n: take a number of events from 0 to {sys.maxsize}")
+    with sigterm_interrupts():
+        with Connector.attach(args.system) as connector:
+            stream = connector.stream(args.symbol, tuple(args.channel) or ("book",), tuple(args.exchange))
+        for event in itertools.islice(stream, args.count):
+            document = event_document(event)
+            if args.json:
+                print_document(document)
+            else:
+                print(event_line(document))
+            sys.stdout.flush()
     return 0
 
 

@@ -113,6 +113,8 @@ def _payload(data: msgspec.Raw) -> bytes:
 class CaptureWriter:
     """Writes a capture. Any thread may write; a crash loses at most the last second.
 
+    A writer that is closed before anything was written leaves no file, and one that it should have replaced as it was.
+
     :param overwrite: replace a file of that name.
     :raises UsageError: the file exists, or cannot be made.
     """
@@ -122,14 +124,15 @@ class CaptureWriter:
         self.lines = 0
         self._lock = Lock()
         self._flushed_ns = 0
+        self._replaces = overwrite and self.path.exists()
         try:
-            self._raw: IO[bytes] = self.path.open("wb" if overwrite else "xb")
+            # What is replaced is cut off with the first message, not now.
+            self._raw: IO[bytes] = self.path.open("ab" if overwrite else "xb")
         except FileExistsError:
             raise UsageError(f"{self.path}: exists already; name another file or remove it") from None
         except OSError as error:
             raise UsageError(f"{self.path}: cannot be written: {error.strerror}") from None
-        compress = self.path.suffix == ".gz"
-        self._file: IO[bytes] = cast(IO[bytes], gzip.GzipFile(fileobj=self._raw, mode="wb")) if compress else self._raw
+        self._file: IO[bytes] | None = None
 
     def write(self, t_ns: int, kind: str, url: str, payload: bytes) -> None:
         """Add one message; nothing is added once closed.
@@ -140,17 +143,29 @@ class CaptureWriter:
         with self._lock:
             if self._raw.closed:
                 return
-            self._file.write(line)
+            file = self._file or self._begin()
+            file.write(line)
             self.lines += 1
             if t_ns - self._flushed_ns >= _FLUSH_NS:
-                self._file.flush()
+                file.flush()
                 self._flushed_ns = t_ns
+
+    def _begin(self) -> IO[bytes]:
+        if self._replaces:
+            self._raw.truncate(0)
+        compress = self.path.suffix == ".gz"
+        self._file = cast(IO[bytes], gzip.GzipFile(fileobj=self._raw, mode="wb")) if compress else self._raw
+        return self._file
 
     def close(self) -> None:
         with self._lock:
-            if not self._raw.closed:
+            if self._raw.closed:
+                return
+            if self._file is not None:
                 self._file.close()
-                self._raw.close()
+            self._raw.close()
+            if self._file is None and not self._replaces and self.path.is_file():  # /dev/stdout is none
+                self.path.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
         return self

@@ -12,7 +12,7 @@ from typing import Any
 from thespian_connector.actors.settings import ExchangeSettings, ExchangeStart
 from thespian_connector.actors.venue import Venue
 from thespian_connector.model import Channel
-from thespian_connector.model.errors import UnknownExchange, UnknownSymbol
+from thespian_connector.model.errors import UnknownExchange, UnknownSymbol, UsageError
 from thespian_connector.net.capture import CaptureWriter
 from thespian_connector.net.events import FeedEvent, Subscription
 from thespian_connector.net.feed import FeedSession
@@ -36,17 +36,22 @@ def record(
 ) -> dict[str, Any]:
     """Writes until `seconds` have passed (None: until Ctrl-C); returns what was written.
 
+    What fails before the feed is asked for leaves no file; what was recorded until a later failure is kept.
     The venue's URLs are the config's when one is named, else those of the running system.
 
-    :raises UsageError: the file exists, or cannot be written.
+    :raises UsageError: the file exists, or cannot be written; `seconds` is not positive.
     :raises UnknownSymbol: the venue lists no such instrument.
     :raises NotRunning: no config was named, and no system runs.
     """
+    if seconds is not None and not 0 < seconds <= threading.TIMEOUT_MAX:
+        raise UsageError(f"--seconds {seconds:g}: take more than 0, or leave it out to record until Ctrl-C")
     settings = _settings(exchange, system, config_file, overrides)
     runtime = Runtime(system)
     runtime.create()
     start = ExchangeStart(exchange=exchange, settings=settings, budget_dir=str(runtime.budget_dir))
     counts = {"ws": 0, "rest": 0}
+    early: list[tuple[int, str, str, bytes]] = []
+    begun = threading.Event()
     failed: list[BaseException] = []
     ended = threading.Event()
 
@@ -58,13 +63,19 @@ def record(
 
         def tap(kind: str, url: str, payload: bytes) -> None:
             counts[kind] += 1
-            writer.write(time.time_ns(), kind, url, payload)
+            if begun.is_set():
+                writer.write(time.time_ns(), kind, url, payload)
+            else:
+                early.append((time.time_ns(), kind, url, payload))
 
         with closing(Venue(start, tap=tap)) as venue:
             venue.load_instruments()
             for symbol in symbols:
                 if symbol not in venue.instruments:
                     raise UnknownSymbol(f"{exchange} has no instrument {symbol!r}; symbols are BASE/QUOTE")
+            for line in early:
+                writer.write(*line)
+            begun.set()
             session = FeedSession(
                 venue.driver,
                 venue.endpoints,
