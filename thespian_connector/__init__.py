@@ -5,25 +5,99 @@
     with Connector.start("config/paper.toml") as c:
         print(c.order_book("binance", "BTC/USDT", depth=5))
 
-`Connector` is loaded when first asked for, so that a program that only wants the model or a driver pays for no more.
+Names are loaded when first asked for: a program that only wants a driver pays for no more, and the command line minds
+Ctrl-C before anything is loaded that takes time.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .model import *  # noqa: F403 - the model's names are the public API
-from .model import __all__ as _model_names
-
 if TYPE_CHECKING:
     from .connector import Connector
+    from .model import (
+        CONTEXT,
+        Balance,
+        BestPrices,
+        BestSide,
+        BookSource,
+        BookStatus,
+        Channel,
+        ConnectorError,
+        Environment,
+        ExecType,
+        Fill,
+        Instrument,
+        InstrumentStatus,
+        Level,
+        MergedBook,
+        MergedLevel,
+        Order,
+        OrderBook,
+        OrderStatus,
+        OrderType,
+        Position,
+        Side,
+        Ticker,
+        TimeInForce,
+        Trade,
+        Trust,
+        canonical,
+        dec,
+        is_multiple,
+        plain,
+        quantize_down,
+        quantize_half_even,
+        quantize_up,
+        text,
+        to_json,
+    )
 
-__all__ = ["Connector", *_model_names]  # noqa: PLE0604 - both parts are names
+__all__ = [
+    "CONTEXT",
+    "Balance",
+    "BestPrices",
+    "BestSide",
+    "BookSource",
+    "BookStatus",
+    "Channel",
+    "Connector",
+    "ConnectorError",
+    "Environment",
+    "ExecType",
+    "Fill",
+    "Instrument",
+    "InstrumentStatus",
+    "Level",
+    "MergedBook",
+    "MergedLevel",
+    "Order",
+    "OrderBook",
+    "OrderStatus",
+    "OrderType",
+    "Position",
+    "Side",
+    "Ticker",
+    "TimeInForce",
+    "Trade",
+    "Trust",
+    "canonical",
+    "dec",
+    "is_multiple",
+    "plain",
+    "quantize_down",
+    "quantize_half_even",
+    "quantize_up",
+    "text",
+    "to_json",
+]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "Connector":
-        from .connector import Connector
+    from importlib import import_module
 
-        return Connector
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name in ("connector", "model"):
+        return import_module(f"{__name__}.{name}")
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{'connector' if name == 'Connector' else 'model'}"), name)

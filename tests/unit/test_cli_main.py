@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from thespian_connector.cli import main as cli
+from thespian_connector.cli._output import sigterm_interrupts
 from thespian_connector.model.errors import AnswerLost, ConnectorError, NotRunning, RiskRefused, UsageError
 
 
@@ -141,3 +142,41 @@ def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
     finally:
         os.close(writing)
     assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_an_interrupt_while_it_loads_is_130_without_a_traceback() -> None:
+    """The console script's function is this one, too."""
+    program = (
+        "import builtins, sys\n"
+        "real = builtins.__import__\n"
+        "def interrupted(name, *rest):\n"
+        "    if name.startswith(('msgspec', 'thespian_connector.cli')): raise KeyboardInterrupt\n"
+        "    return real(name, *rest)\n"
+        "builtins.__import__ = interrupted\n"
+        "from thespian_connector.__main__ import main\n"
+        "sys.exit(main())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_sigterm_ends_a_block_like_ctrl_c() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt), sigterm_interrupts():
+        signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("words", [
+    ["record", "--exchange", "bybit", "BTC/USDT", "FILE", "--seconds", "0", "--set", "system.admin_port=0"],
+    ["record", "--exchange", "bybit", "BTC/USDT", "FILE", "--seconds", "nan", "--set", "system.admin_port=0"],
+    ["watch", "BTC/USDT", "-n", "99999999999999999999999"],
+    ["watch", "BTC/USDT", "-n", "-1"],
+])  # fmt: skip
+def test_numbers_that_cannot_be_are_misuse(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "c.jsonl"
+    assert cli.main([str(file) if word == "FILE" else word for word in words]) == 2
+    assert "take" in capsys.readouterr().err
+    assert not file.exists()

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import thespian_connector
 from thespian_connector import model
 from thespian_connector.model import accounts, documents, instruments, market, orders, wire
 from thespian_connector.model.orders import Order
@@ -166,7 +167,7 @@ def test_a_level_cannot_be_changed_into_floats() -> None:
     level = model.Level(Decimal(1), Decimal(2))
     assert level._replace(price=Decimal(3)) == (Decimal(3), Decimal(2))
     with pytest.raises(TypeError, match=r"Level\.quantity: a float"):
-        level._replace(quantity=0.5)
+        level._replace(quantity=typing.cast(Any, 0.5))
 
 
 @pytest.mark.parametrize("codec", [msgspec.json, msgspec.msgpack], ids=lambda codec: codec.__name__)
@@ -194,3 +195,5 @@ def test_an_order_knows_whether_its_outcome_is_known() -> None:
 def test_the_public_names_are_there_and_sorted() -> None:
     assert all(hasattr(model, name) for name in model.__all__)
     assert len(model.__all__) == len(set(model.__all__))
+    assert sorted(thespian_connector.__all__) == sorted([*model.__all__, "Connector"])
+    assert all(getattr(thespian_connector, name) is getattr(model, name) for name in model.__all__)
