@@ -36,7 +36,6 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run_demo(args: argparse.Namespace) -> int:
-    from thespian_connector.connector import Connector
     from thespian_connector.model.errors import UsageError
     from thespian_connector.system.runtime import Runtime
 
@@ -45,6 +44,21 @@ def run_demo(args: argparse.Namespace) -> int:
     name = f"demo-{os.getpid()}"
     overrides = [f"{key}={value}" for key, value in args.set]
     demo = _Demo(quiet=args.json)
+    try:
+        _act(demo, name, overrides)
+    finally:
+        shutil.rmtree(Runtime(name).path, ignore_errors=True)
+    demo.result["ok"] = demo.result["books_equal_truth"]
+    if args.json:
+        print_document(demo.result)
+    else:
+        demo.say("Stopped: no process and no socket is left.")
+    return 0 if demo.result["ok"] else 1
+
+
+def _act(demo: _Demo, name: str, overrides: list[str]) -> None:
+    from thespian_connector.connector import Connector
+
     begun = time.monotonic()
     with progress("starting two local exchanges and the system"):
         connector = Connector.start(system=name, overrides=overrides, timeout_s=_START_S_MAX)
@@ -56,13 +70,6 @@ def run_demo(args: argparse.Namespace) -> int:
         demo.compare(connector)
         with progress("stopping"):
             connector.stop()
-    shutil.rmtree(Runtime(name).path, ignore_errors=True)
-    demo.result["ok"] = demo.result["books_equal_truth"]
-    if args.json:
-        print_document(demo.result)
-    else:
-        demo.say("Stopped: no process and no socket is left.")
-    return 0 if demo.result["ok"] else 1
 
 
 class _Demo:
