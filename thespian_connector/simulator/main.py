@@ -7,34 +7,41 @@ import asyncio
 import sys
 from collections.abc import Sequence
 
+from thespian_connector.model import to_json
+from thespian_connector.model.errors import ConnectorError, UsageError
+
 from .options import Options, add_arguments, options
 
 EXIT_FAILED = 1
-EXIT_USAGE = 2
 
 
 def run(chosen: Options, *, as_json: bool) -> int:
-    """Run until a signal; the exit code. A failure is one line on stderr."""
+    """Run until a signal; the exit code. A failure is one line on stderr, and with `as_json` a document."""
     try:
         from .server import ParentGone, StartError, serve
     except ImportError as error:
         if (error.name or "").partition(".")[0] != "aiohttp":
             raise
-        print("simulate: aiohttp is missing; install it with: pip install 'thespian_connector[paper]'", file=sys.stderr)
-        return EXIT_FAILED
+        words = "aiohttp is missing; install it with: pip install 'thespian_connector[paper]'"
+        return _fail(ConnectorError(words), as_json=as_json)
     from .venue import SettingError
 
     try:
         asyncio.run(serve(chosen, as_json=as_json))
     except StartError as error:
-        print(f"simulate: {error}", file=sys.stderr)
-        return EXIT_FAILED
+        return _fail(ConnectorError(str(error)), as_json=as_json)
     except SettingError as error:
-        print(f"simulate: --tune {error}", file=sys.stderr)
-        return EXIT_USAGE
+        return _fail(UsageError(f"--tune {error}"), as_json=as_json)
     except ParentGone:
         return EXIT_FAILED
     return 0
+
+
+def _fail(error: ConnectorError, *, as_json: bool) -> int:
+    if as_json:
+        print(to_json({"error": error.document()}).decode(), flush=True)
+    print(f"simulate: {error}", file=sys.stderr)
+    return error.exit_code
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -79,12 +79,13 @@ class Simulator:
             chunk = os.read(fd, _LINE_BYTES_MAX) if readable else b""
             if not chunk:
                 self.kill()
-                raise ConnectorError(
-                    "the simulator did not start; try: thespian-connector simulate --json (it needs the extra 'paper':"
-                    " pip install 'thespian_connector[paper]')"
-                )
+                raise ConnectorError("the simulator did not start; try: thespian-connector simulate --json")
             line += chunk
         ready: dict[str, Any] = json.loads(line)
+        if "error" in ready:
+            self.kill()
+            words = str(ready["error"]["message"]).replace("--control-port", "simulator.control_port")
+            raise ConnectorError(f"the simulator did not start: {words}")
         self.urls = {venue: urls for venue, urls in ready.items() if isinstance(urls, dict)}
         self.control = str(ready["control"])
         self._ports = {

@@ -1,0 +1,37 @@
+"""A simulator that cannot start says why, to whoever reads its documents."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+
+import pytest
+
+from thespian_connector.actors.settings import SimulatorSettings
+from thespian_connector.cli import main as cli
+from thespian_connector.model.errors import ConnectorError
+from thespian_connector.system.venue import Simulator
+
+
+def test_a_control_port_in_use_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        simulator = Simulator(SimulatorSettings(control_port=port), "test")
+        with pytest.raises(ConnectorError, match=rf"simulator\.control_port {port}: .*in use") as caught:
+            simulator.start()
+        os.waitpid(simulator.pid, 0)  # as the launcher does
+    assert "paper" not in str(caught.value)
+
+
+def test_without_aiohttp_simulate_says_so_in_a_document(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "aiohttp", None)
+    for name in [name for name in sys.modules if name == "thespian_connector.simulator.server"]:
+        monkeypatch.delitem(sys.modules, name)
+    assert cli.main(["--json", "simulate"]) == 1
+    out, err = capsys.readouterr()
+    assert "thespian_connector[paper]" in json.loads(out)["error"]["message"]
+    assert "aiohttp is missing" in err
