@@ -15,6 +15,8 @@ from . import process
 from .messages import Address, Announce, Context, HostUp
 
 _LISTEN = "0A"
+#: From good to bad.
+_BREAKER_STATES = ("closed", "half_open", "open")
 
 
 @dataclass
@@ -46,6 +48,7 @@ def document(
         if name not in parts:
             result["books"] += _unheard(name, one)
     result["limits"] = _once(result["limits"])
+    result["breakers"] = _worst(result["breakers"])
     result["hosts"] = [{"host": host, "pid": up.pid, "state": "running"} for host, up in hosts.items()]
     result["listening"] = listening([row["pid"] for row in actors]) + [
         one.endpoint for one in known.values() if one.endpoint
@@ -133,6 +136,16 @@ def _once(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if key not in best or row.get("used", 0) > best[key].get("used", 0):
             best[key] = row
     return list(best.values())
+
+
+def _worst(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each process has breakers of its own: of an exchange's surface the worst state is told."""
+    worst: dict[tuple[Any, Any], dict[str, Any]] = {}
+    for row in rows:
+        key = (row["exchange"], row["surface"])
+        if key not in worst or _BREAKER_STATES.index(row["state"]) > _BREAKER_STATES.index(worst[key]["state"]):
+            worst[key] = row
+    return list(worst.values())
 
 
 def listening(pids: list[int]) -> list[str]:

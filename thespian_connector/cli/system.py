@@ -117,16 +117,19 @@ def _print_tables(document: dict[str, Any]) -> None:
         for row in document["books"]
     ]
     console.print(_table(("exchange", "symbol", "trust", "update", "age", "reason"), books))
-    limits = [
-        (row["exchange"], row["limit"], f"{row['used']}/{row['cap']}", f"{row['window_s']} s")
-        for row in document["limits"]
-    ]
+    limits = [(row["exchange"], row["limit"], _spent(row), f"{row['window_s']} s") for row in document["limits"]]
     console.print(_table(("exchange", "limit", "used", "window"), limits))
     broken = [
         (row["exchange"], row["surface"], row["state"]) for row in document["breakers"] if row["state"] != "closed"
     ]
     if broken:
         console.print(_table(("exchange", "surface", "breaker"), broken))
+
+
+def _spent(row: dict[str, Any]) -> str:
+    """What nobody counted is marked: a budget that is made anew takes part of its window for spent."""
+    share = f"{row['used']}/{row['cap']}"
+    return share if row.get("known", "counted") == "counted" else f"~{share} assumed"
 
 
 def _table(columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> Any:
