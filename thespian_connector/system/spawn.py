@@ -12,10 +12,11 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from thespian_connector.actors import process
 from thespian_connector.model import MergedBook
-from thespian_connector.model.errors import ConnectorError
+from thespian_connector.model.errors import ConnectorError, NotRunning
 
 from . import config
 from .client import Client
@@ -111,11 +112,16 @@ def _not_ready(client: Client, wait_live: bool) -> str:
     except ConnectorError:
         return _SILENT
     books = [book for book in status["books"] if isinstance(book, dict)]
-    waiting = [f"{book['exchange']} {book['symbol']} {book['trust']}" for book in books if book["trust"] != "LIVE"]
+    waiting = [_standing(book) for book in books if book["trust"] != "LIVE"]
     missing = _expected_books(client) - len(books)
     if missing > 0:
         return f"{missing} books are not there yet"
     return f"not LIVE: {', '.join(waiting)}" if waiting else _not_merged(client)
+
+
+def _standing(book: dict[str, Any]) -> str:
+    reason = f" ({book['reason']})" if book["reason"] else ""
+    return f"{book['exchange']} {book['symbol']} {book['trust']}{reason}"
 
 
 def _not_merged(client: Client) -> str:
@@ -150,7 +156,7 @@ def stop(name: str, timeout_s: float = _STOP_S_MAX) -> None:
     runtime = Runtime(name)
     pid = _settled(runtime.launcher_pid)
     if pid is None:
-        raise runtime.not_running()
+        raise NotRunning(f"no system {name!r} is running; if you mean another, name it with --system")
     pidfd = process.open_pidfd(pid)
     if pidfd is not None:
         process.kill(pidfd, signal.SIGTERM)
