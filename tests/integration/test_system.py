@@ -50,7 +50,7 @@ def test_status_lists_every_process(paper: System) -> None:
         f"exchange/{exchange}{part}" for exchange in ("binance", "bybit") for part in ("", "/gateway", "/market-data/0")
     ]
     assert set(named) == {
-        *("launcher", "admin", "logger", "simulator", "root", "hostagent/local", "registry", "aggregator"),
+        *("launcher", "janitor", "admin", "logger", "simulator", "root", "hostagent/local", "registry", "aggregator"),
         *components,
     }
     assert {pid: name for name, pid in named.items()} == paper.pids()
