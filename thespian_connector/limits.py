@@ -50,9 +50,11 @@ SILENCE_CHECK_EVERY_S = 0.15
 #: However busy the books are, one of them is compared with the venue this often: a stream that was late from the first
 #: message on is found by nothing else. Weight 20 a minute on Binance.
 AUDIT_S = 15.0
-#: A stream that brings nothing for this long, while the venue is known to be ahead, has stopped: updates in flight
-#: arrive within it. (One second convicted healthy streams of a venue, or of a machine of ours, that was busy.)
-BEHIND_GRACE_S = 2.5
+#: Updates in flight arrive within this: a venue that is ahead of a book for longer is not just in the air.
+BEHIND_GRACE_S = 1.0
+#: So many times the grace without an update, while the venue is known to be ahead: that stream has stopped. (One alone
+#: convicted healthy streams of a venue, or of a machine of ours, that was busy.)
+BEHIND_GRACES_STOPPED = 2.5
 #: A book without proof for this long is STALE, where REST proves and where a stream repeats (Bybit: every 3 s).
 STALE_REST_S = 5.0
 STALE_STREAM_S = 6.5

@@ -57,7 +57,9 @@ def test_a_venue_that_is_away_at_start_or_later_comes_back_by_itself(monkeypatch
                 print(f"away: no longer LIVE after {time.monotonic() - gone:.2f} s")
                 while time.monotonic() < gone + AWAY_S:
                     assert trusts(connector.status(), "bybit") == {"LIVE"}, "Bybit never notices"
-                    assert connector.merged_book(SYMBOLS[0], depth=1).exchanges == ("bybit",)
+                    wait_until(
+                        lambda: connector.merged_book(SYMBOLS[0], depth=1).exchanges == ("bybit",), 10, "Bybit alone"
+                    )
                 with Simulator(seed=3, **free) as back:
                     begun = time.monotonic()
                     wait_until(lambda: all_live(connector.status()), 40, "Binance is back")

@@ -76,7 +76,7 @@ def doors(system: System) -> dict[str, int]:
     found: dict[str, int] = {}
     parents = process.parents()
     for pid, name in system.pids().items():
-        if name not in ("simulator", "launcher"):
+        if name not in ("simulator", "launcher", "janitor"):
             [address] = set(listening([pid])) - set(listening([parents[pid]]))
             found[name] = int(address.rpartition(":")[2])
     return found
@@ -175,7 +175,7 @@ def test_what_is_written_is_the_owners_alone(system: System) -> None:
 
 def test_all_processes_write_to_one_log(system: System) -> None:
     lines = [json.loads(line) for line in (system.runtime / "log.jsonl").read_text().splitlines()]
-    names = set(system.pids().values()) - {"simulator", "admin", "logger"}
+    names = set(system.pids().values()) - {"simulator", "admin", "logger", "janitor"}
     assert names <= {line["actor"] for line in lines}
 
 

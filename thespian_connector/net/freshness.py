@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Protocol
 
+from thespian_connector import limits
 from thespian_connector.books.tracked import TrackedBook
 from thespian_connector.model import Trust
 
@@ -113,6 +114,7 @@ class Freshness:
         """Updates in flight arrive within the grace. Then a silent stream is dead, and one that goes on and still has
         not come so far is late."""
         grace_ns = int(self._timing.behind_grace_s * _NS)
+        stopped_ns = int(limits.BEHIND_GRACES_STOPPED * grace_ns)
         if slot.position >= slot.ahead:
             waited_ns = now_ns - slot.ahead_ns
             asked = slot.ahead_asked
@@ -123,7 +125,7 @@ class Freshness:
             late_ns = slot.heard_ns - slot.ahead_ns
             slot.ahead = 0
             self._intake.lag_proved(late_ns, grace_ns, now_ns)
-        elif now_ns - max(slot.ahead_ns, slot.heard_ns) >= grace_ns and not self._intake.lagging_since_ns:
+        elif now_ns - max(slot.ahead_ns, slot.heard_ns) >= stopped_ns and not self._intake.lagging_since_ns:
             return self._behind(slot, now_ns)
         elif now_ns - slot.ahead_ns >= self._timing.silent_reconnect_s * _NS:
             slot.ahead = 0  # neither reached nor disproved: ask anew
