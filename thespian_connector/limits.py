@@ -55,6 +55,8 @@ BEHIND_GRACE_S = 1.0
 #: So many times the grace without an update, while the venue is known to be ahead: that stream has stopped. (One alone
 #: convicted healthy streams of a venue, or of a machine of ours, that was busy.)
 BEHIND_GRACES_STOPPED = 2.5
+#: A connection whose updates the venue showed to be late so many times is replaced.
+LAG_PROOFS_MAX = 2
 #: A book without proof for this long is STALE, where REST proves and where a stream repeats (Bybit: every 3 s).
 STALE_REST_S = 5.0
 STALE_STREAM_S = 6.5

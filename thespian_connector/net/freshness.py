@@ -64,10 +64,13 @@ class Freshness:
         self._asks = asks
         self._probe_due_ns = 0
         self._audit_due_ns = 0
+        #: How often REST showed that this connection's updates are late.
+        self._lag_proofs = 0
 
     def connected(self, now_ns: int) -> None:
         """A new connection may be late from its first message on, so its first audit comes early."""
         self._audit_due_ns = now_ns + int(self._timing.audit_s * _NS) // 5
+        self._lag_proofs = 0
 
     def judge(self, now_ns: int) -> bool:
         """Look at every book. False: the connection was given up."""
@@ -125,6 +128,10 @@ class Freshness:
             late_ns = slot.heard_ns - slot.ahead_ns
             slot.ahead = 0
             self._intake.lag_proved(late_ns, grace_ns, now_ns)
+            self._lag_proofs += 1
+            if self._lag_proofs >= limits.LAG_PROOFS_MAX:  # it catches up too slowly to wait for it
+                self._session.give_up("lagging", f"{slot.symbol}: updates come {late_ns / _NS:.1f} s late, again")
+                return False
         elif now_ns - max(slot.ahead_ns, slot.heard_ns) >= stopped_ns and not self._intake.lagging_since_ns:
             return self._behind(slot, now_ns)
         elif now_ns - slot.ahead_ns >= self._timing.silent_reconnect_s * _NS:
