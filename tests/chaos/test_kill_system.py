@@ -90,9 +90,16 @@ def test_an_admin_that_spins_is_found(system: System) -> None:
     assert "admin, which hung, has ended" in (system.runtime / "log.jsonl").read_text()
 
 
+def settled(system: System, names: set[str]) -> bool:
+    """All there, and each once: a process just forked bears its parent's title until it takes its own."""
+    titles = sorted(system.pids().values())
+    return names <= set(titles) and len(titles) == len(set(titles))
+
+
 def test_a_supervisor_past_its_intensity_gives_up_and_its_parent_replaces_it(system: System) -> None:
     system.start()
     name, above = "exchange/binance/gateway", "exchange/binance"
+    wait_until(lambda: settled(system, {name, above, f"{above}/market-data/0"}), 20, "the tree is there")
     before = {title: pid for pid, title in system.pids().items()}
     killed: set[int] = set()
     waits: list[float] = []
@@ -106,7 +113,7 @@ def test_a_supervisor_past_its_intensity_gives_up_and_its_parent_replaces_it(sys
     assert len(killed) == 6, "five restarts in ten seconds, and no sixth"
     print("\nrestarts after", ", ".join(f"{wait:.2f}" for wait in waits[1:]), "s")
     assert waits[-1] > 1.0, "they back off: 0, 0.2, 0.4, 0.8, 1.6 s"
-    wait_until(lambda: {name, above, f"{above}/market-data/0"} <= set(system.pids().values()), 15, "HostAgent goes on")
+    wait_until(lambda: settled(system, {name, above, f"{above}/market-data/0"}), 15, "HostAgent goes on")
     after = {title: pid for pid, title in system.pids().items()}
     changed = {title for title, pid in before.items() if after[title] != pid}
     assert changed == {title for title in before if title.startswith(above)}

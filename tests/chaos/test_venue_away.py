@@ -47,7 +47,7 @@ def test_a_venue_that_is_away_at_start_or_later_comes_back_by_itself(monkeypatch
                 assert trusts(connector.status(), "binance") == {"SYNCING"}
                 with pytest.raises(ConnectorError, match=r"127\.0\.0\.1|instruments|ask again|not asked"):
                     connector.order_book("binance", SYMBOLS[0])
-                assert connector.merged_book(SYMBOLS[0], depth=1).exchanges == ("bybit",)
+                wait_until(lambda: alone(connector), 10, "Bybit alone is merged, once the Aggregator has heard of it")
                 with Simulator(seed=1, **free):
                     begun = time.monotonic()
                     wait_until(lambda: all_live(connector.status()), 30, "Binance came")
@@ -57,9 +57,7 @@ def test_a_venue_that_is_away_at_start_or_later_comes_back_by_itself(monkeypatch
                 print(f"away: no longer LIVE after {time.monotonic() - gone:.2f} s")
                 while time.monotonic() < gone + AWAY_S:
                     assert trusts(connector.status(), "bybit") == {"LIVE"}, "Bybit never notices"
-                    wait_until(
-                        lambda: connector.merged_book(SYMBOLS[0], depth=1).exchanges == ("bybit",), 10, "Bybit alone"
-                    )
+                    wait_until(lambda: alone(connector), 10, "Bybit alone")
                 with Simulator(seed=3, **free) as back:
                     begun = time.monotonic()
                     wait_until(lambda: all_live(connector.status()), 40, "Binance is back")
@@ -69,6 +67,10 @@ def test_a_venue_that_is_away_at_start_or_later_comes_back_by_itself(monkeypatch
                     after = {name: row["pid"] for name, row in actors(connector.status()).items()}
                 assert after == pids, "nobody was restarted for it"
             assert system.run("stop").returncode == 0
+
+
+def alone(connector: Connector) -> bool:
+    return connector.merged_book(SYMBOLS[0], depth=1).exchanges == ("bybit",)
 
 
 def right_on(connector: Connector, binance: Simulator, bybit: Simulator) -> bool:
