@@ -183,8 +183,7 @@ class Intake:
         slot = self._slots.get(event.native)
         if slot is None or slot.tracked is None or event.stream != slot.book_topic:
             if slot is not None and event.limit == 1:  # a stream of one level is a top of book by another name
-                top = (event.bids[0] if event.bids else None, event.asks[0] if event.asks else None)
-                self._top(event, top, now_ns, wall_ns)
+                self._top(event, _ends(event), now_ns, wall_ns)
             else:
                 self.count("unexpected")
             return
@@ -200,6 +199,8 @@ class Intake:
         if outcome is Outcome.GAP:
             self._control.lost_track(slot, now_ns)
         self.changed(slot, levels=outcome is Outcome.APPLIED)
+        if event.limit == 1 and outcome is Outcome.APPLIED:  # a book of one level is the ticker's bid and ask too
+            self.prints.top(slot, _ends(event), wall_ns)
 
     def _top(self, event: TopOfBook | BookSnapshot, top: tuple[Top, Top], now_ns: int, wall_ns: int) -> None:
         """A stream that repeats says where the venue is. It never changes a book: it proves one fresh, or behind."""
@@ -358,6 +359,10 @@ class Intake:
     def status(self) -> list[BookStatus]:
         with self.lock:
             return [slot.status() for slot in self._slots.values() if slot.tracked is not None]
+
+
+def _ends(event: BookSnapshot) -> tuple[Top, Top]:
+    return event.bids[0] if event.bids else None, event.asks[0] if event.asks else None
 
 
 def _late_reason(late_ns: int) -> str:

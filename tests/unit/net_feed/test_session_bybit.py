@@ -187,6 +187,24 @@ def test_a_ticker_gets_its_bid_and_ask_from_the_top_of_book() -> None:
         assert (str(tickers[2].bid), str(tickers[2].ask), str(tickers[2].volume)) == ("100", "101", "7")
 
 
+def test_a_book_of_one_level_is_its_tickers_bid_and_ask_too() -> None:
+    """Both want ``orderbook.1``: what comes on it is for either."""
+    with Feed(BYBIT, channels=[Channel.BOOK, Channel.TICKER], depth=1) as it:
+        peer = it.server.accept()
+        _, topics = y_ack(peer)
+        assert sorted(topics) == ["orderbook.1.BTCUSDT", "tickers.BTCUSDT"]
+        data = {"symbol": "BTCUSDT", "lastPrice": "100.5", "volume24h": "7"}
+        peer.send({"topic": "tickers.BTCUSDT", "ts": 5, "type": "snapshot", "data": data})
+        peer.send(y_book("snapshot", 4, bids=[["100", "1"]], asks=[["101", "2"]], depth=1))
+        peer.send(y_book("snapshot", 4, bids=[["100", "1"]], asks=[["101", "2"]], depth=1))
+        peer.send(y_book("snapshot", 5, bids=[["100.2", "3"]], asks=[["101", "2"]], depth=1))
+        assert it.wait_update(5).trust is Trust.LIVE
+        wait_until(lambda: sum(isinstance(event, Ticker) for event in it.events) >= 3, 10, "three tickers")
+        tickers = [event for event in it.events if isinstance(event, Ticker)]
+        assert [(str(t.bid), str(t.ask)) for t in tickers] == [("None", "None"), ("100", "101"), ("100.2", "101")]
+        assert {str(t.last) for t in tickers} == {"100.5"}
+
+
 def test_topics_whose_names_are_too_long_for_one_connection_are_refused() -> None:
     with pytest.raises(UsageError, match="21000"):
         Feed(BYBIT, [f"LONGNAME{i}/USDT" for i in range(450)], depth=50)
