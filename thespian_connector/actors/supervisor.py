@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
@@ -64,7 +65,7 @@ class Process:
         return bool(self._handle.exitcode == 0)
 
 
-class Supervisor(BaseActor):
+class Supervisor(BaseActor, ABC):
     """Subclasses say which children there are (`begin`) and where news of them go (`announce`)."""
 
     kind = "supervisor"
@@ -80,9 +81,9 @@ class Supervisor(BaseActor):
 
     # -- for subclasses
 
+    @abstractmethod
     def begin(self, body: bytes) -> tuple[ChildSpec, ...]:
         """The children to start with."""
-        raise NotImplementedError
 
     def announce(self, message: Announce) -> None:
         """Where an Announce goes: to Root, unless told otherwise."""

@@ -8,6 +8,7 @@ does not tick; it looks at the book when somebody joins or asks REST.
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Protocol
 
@@ -41,7 +42,7 @@ class Timers(Protocol):
     def call_at(self, when: float, callback: Callable[[], None], /) -> asyncio.TimerHandle: ...
 
 
-class Feed:
+class Feed(ABC):
     """One topic of one market, with a least time between two of its messages.
 
     :param cadence_ms: messages are at least this far apart; 0 is as it happens.
@@ -86,9 +87,9 @@ class Feed:
         self._last_tick = self._timers.time()
         self.tick()
 
+    @abstractmethod
     def tick(self) -> None:
         """The cadence's turn: publish what is new."""
-        raise NotImplementedError
 
     def publish(self, message: bytes, snapshot: Callable[[], bytes] | None = None) -> None:
         """One message, encoded and framed once, to every listener."""
@@ -149,9 +150,9 @@ class BookFeed(Feed):
             engine_ms=self.engine_ns // 1_000_000 + skew_ms,
         )
 
+    @abstractmethod
     def restart(self) -> None:
         """Bybit's service restarted: the ids begin again with a snapshot at 1."""
-        raise NotImplementedError
 
 
 class DepthFeed(BookFeed):

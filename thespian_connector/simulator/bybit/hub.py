@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from thespian_connector.simulator.faults import Fault
 from thespian_connector.simulator.market import Batch
 from thespian_connector.simulator.venue import Venue
 
 from .data import Tape
-from .feeds import BookFeed, DepthFeed, Feed, FullFeed, Listener, book_feed
+from .feeds import BookFeed, DepthFeed, Feed, FullFeed, Listener, Timers, book_feed
 from .tape_feeds import KlineFeed, PriceLimitFeed, TickerFeed, TradeFeed
 from .topics import FULL, Topic, TopicError, parse
 
 #: REST orderbook serves the view, and the update ids, of this stream.
 REST_DEPTH = 1000
-_FEEDS = {"publicTrade": TradeFeed, "tickers": TickerFeed, "priceLimit": PriceLimitFeed, "kline": KlineFeed}
+_FEEDS: dict[str, Callable[[Topic, Venue, Timers], Feed]] = {
+    "publicTrade": TradeFeed,
+    "tickers": TickerFeed,
+    "priceLimit": PriceLimitFeed,
+    "kline": KlineFeed,
+}
 
 
 class Hub:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import abstractmethod
 
 from thespian_connector.simulator.candles import Bar
 from thespian_connector.simulator.market import Batch
@@ -48,13 +49,13 @@ class _StateFeed(Feed):
             self._last = state
             self.publish(self.encode(state))
 
+    @abstractmethod
     def state(self) -> dict[str, str]:
         """What the topic tells, without times."""
-        raise NotImplementedError
 
+    @abstractmethod
     def encode(self, state: dict[str, str]) -> bytes:
         """It as a message."""
-        raise NotImplementedError
 
 
 class TickerFeed(_StateFeed):
