@@ -21,6 +21,8 @@ from .runtime import Runtime, SystemFile
 T = TypeVar("T")
 
 _PROBE_S_MAX = 1.0
+#: How often a question that waits looks whether the life of the system that it was put to has ended.
+_LOOK_S = 0.1
 #: Thespian's secret and its patches are the process's, not the connection's: one system a process at a time.
 _attach_lock = threading.Lock()
 _attached: dict[str, Any] = {}
@@ -50,7 +52,7 @@ class Client:
     def ask(self, operation: str, arguments: dict[str, Any], kind: type[T], timeout_s: float = 5.0) -> T:
         """The answer to `operation`.
 
-        :raises NotRunning: nobody is there to ask.
+        :raises NotRunning: nobody is there to ask, or who was asked has ended: ask again.
         :raises DeadlineExceeded: no answer within `timeout_s`.
         :raises ConnectorError: what the component answered instead.
         """
@@ -88,13 +90,23 @@ class Client:
         deadline = time.monotonic() + timeout_s
         with self._private(system) as context:
             root = TCPTransport.getAddressFromString(system.root)
-            answer = context.ask(root, request, timeout_s)
+            answer = context.ask(root, request, min(timeout_s, _LOOK_S))
             while not (isinstance(answer, Reply) and answer.correlation == correlation):
                 left = deadline - time.monotonic()
-                if answer is None or left <= 0:
+                if left <= 0:
                     return None
-                answer = context.listen(left)
+                if answer is None:
+                    self._check_life(system)
+                answer = context.listen(min(left, _LOOK_S))
             return answer
+
+    def _check_life(self, asked: SystemFile) -> None:
+        """Thespian does not tell that who was asked has died: the launcher takes away or renews the system's file.
+
+        :raises NotRunning: no answer will come.
+        """
+        if self.system.root_incarnation != asked.root_incarnation:
+            raise self._lost(asked.name)
 
     @contextlib.contextmanager
     def _private(self, system: SystemFile) -> Iterator[Any]:
