@@ -22,7 +22,7 @@ from .market import (
     Ticker,
     Trade,
 )
-from .orders import Fill, Order
+from .orders import Fill, NewOrder, Order
 
 __all__ = [
     "CONTEXT",
@@ -41,6 +41,7 @@ __all__ = [
     "Level",
     "MergedBook",
     "MergedLevel",
+    "NewOrder",
     "Order",
     "OrderBook",
     "OrderStatus",

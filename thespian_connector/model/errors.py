@@ -164,7 +164,10 @@ class DuplicateClientOrderId(Refused):
 
 
 class ExchangeError(ConnectorError):
-    """The venue answered with an error, or did not answer. `code` is the venue's own, `status` HTTP's."""
+    """The venue answered with an error, or did not answer. `code` is the venue's own, `status` HTTP's.
+
+    `data` is the answer's body where an error says more than its code (one half of a cancel-replace).
+    """
 
     def __init__(
         self,
@@ -175,8 +178,10 @@ class ExchangeError(ConnectorError):
         status: int | None = None,
         retry_after_s: float | None = None,
         client_order_id: str | None = None,
+        data: bytes = b"",
     ) -> None:
         super().__init__(message, client_order_id=client_order_id)
+        self.data = data
         self.exchange = exchange
         self.code = code
         self.status = status

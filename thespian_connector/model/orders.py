@@ -25,6 +25,28 @@ class Fill(Struct, frozen=True, kw_only=True):
         refuse_floats(self, "price", "quantity", "fee")
 
 
+class NewOrder(Struct, frozen=True, kw_only=True):
+    """An order as it is asked for (FIX NewOrderSingle). `client_order_id` is ours: 1 to 36 of ``[A-Za-z0-9_-]``.
+
+    A limit, limit_maker or stop_limit order has `quantity` (base) and `price`; stop_limit has `stop_price`, too. A
+    market order has either `quantity` (base) or `quote_quantity` (what to spend or get, in quote).
+    """
+
+    client_order_id: str
+    exchange: str
+    symbol: str
+    side: Side
+    type: OrderType
+    quantity: Decimal | None = None
+    quote_quantity: Decimal | None = None
+    price: Decimal | None = None
+    stop_price: Decimal | None = None
+    time_in_force: TimeInForce = TimeInForce.GTC
+
+    def __post_init__(self) -> None:
+        refuse_floats(self, "price", "stop_price", "quantity", "quote_quantity")
+
+
 class Order(Struct, frozen=True, kw_only=True):
     """One order of ours, as far as the venue has proved it.
 
