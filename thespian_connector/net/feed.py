@@ -114,27 +114,32 @@ class FeedSession:
         self._care = BookCare(
             self, self._intake, self._slots.values(), rest=rest, errands=self._errands, timing=timing, rng=rng
         )
-        self._lines = Lines(
-            name,
-            driver,
-            self._url,
-            topics=self._by_topic,
-            owner=self,
-            sharing=self._intake.sharing,
-            mailbox=self._mailbox,
-            redial=partial(
-                Redial, name, mailbox=self._mailbox, count=self.count, budget=budget, timing=timing, rng=rng
-            ),
-            redundancy=redundancy,
-            rotate_after_s=rotate_after_s,
-            timing=timing,
-            rng=rng,
-        )
+        self._lines = self._connections(budget, redundancy, rotate_after_s, rng)
         #: The connection whose messages are being taken.
         self._reading: Line | None = None
         self._next_tick_ns = 0
         self._stopping = self._closed = False
         self._thread = threading.Thread(target=self._main, name=name, daemon=True)
+
+    def _connections(self, budget: Budget | None, redundancy: int, rotate_after_s: float, rng: random.Random) -> Lines:
+        timing = self._timing
+        redial = partial(
+            Redial, self._name, mailbox=self._mailbox, count=self.count, budget=budget, timing=timing, rng=rng
+        )
+        return Lines(
+            self._name,
+            self._driver,
+            self._url,
+            topics=self._by_topic,
+            owner=self,
+            sharing=self._intake.sharing,
+            mailbox=self._mailbox,
+            redial=redial,
+            redundancy=redundancy,
+            rotate_after_s=rotate_after_s,
+            timing=timing,
+            rng=rng,
+        )
 
     # -- for any thread
 

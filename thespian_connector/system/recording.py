@@ -49,9 +49,44 @@ def record(
     runtime = Runtime(system)
     runtime.create()
     start = ExchangeStart(exchange=exchange, settings=settings, budget_dir=str(runtime.budget_dir))
-    counts = {"ws": 0, "rest": 0}
-    early: list[tuple[int, str, str, bytes]] = []
-    begun = threading.Event()
+    with CaptureWriter(file, overwrite=overwrite) as writer:
+        tape = _Tape(writer)
+        with closing(Venue(start, tap=tape.tap)) as venue:
+            venue.load_instruments()
+            for symbol in symbols:
+                if symbol not in venue.instruments:
+                    raise UnknownSymbol(f"{exchange} has no instrument {symbol!r}; symbols are BASE/QUOTE")
+            tape.begin()
+            wanted = [Subscription(symbol, frozenset(channels), settings.depth) for symbol in symbols]
+            books = _listen(venue, wanted, tape, seconds)
+    return {"file": str(file), "frames": tape.counts["ws"], "answers": tape.counts["rest"], "books": books}
+
+
+class _Tape:
+    """What the venue says, kept back until it is known that there is something to record: then it is written."""
+
+    def __init__(self, writer: CaptureWriter) -> None:
+        self.counts = {"ws": 0, "rest": 0}
+        self._writer = writer
+        self._early: list[tuple[int, str, str, bytes]] = []
+        self._begun = threading.Event()
+
+    def tap(self, kind: str, url: str, payload: bytes) -> None:
+        self.counts[kind] += 1
+        if self._begun.is_set():
+            self._writer.write(time.time_ns(), kind, url, payload)
+        else:
+            self._early.append((time.time_ns(), kind, url, payload))
+
+    def begin(self) -> None:
+        for line in self._early:
+            self._writer.write(*line)
+        self._early.clear()
+        self._begun.set()
+
+
+def _listen(venue: Venue, wanted: Sequence[Subscription], tape: _Tape, seconds: float | None) -> list[dict[str, str]]:
+    """Runs the feed into `tape` for that long; returns how each book stood at the end. What ends the feed is raised."""
     failed: list[BaseException] = []
     ended = threading.Event()
 
@@ -59,46 +94,28 @@ def record(
         failed.append(error)
         ended.set()
 
-    with CaptureWriter(file, overwrite=overwrite) as writer:
-
-        def tap(kind: str, url: str, payload: bytes) -> None:
-            counts[kind] += 1
-            if begun.is_set():
-                writer.write(time.time_ns(), kind, url, payload)
-            else:
-                early.append((time.time_ns(), kind, url, payload))
-
-        with closing(Venue(start, tap=tap)) as venue:
-            venue.load_instruments()
-            for symbol in symbols:
-                if symbol not in venue.instruments:
-                    raise UnknownSymbol(f"{exchange} has no instrument {symbol!r}; symbols are BASE/QUOTE")
-            for line in early:
-                writer.write(*line)
-            begun.set()
-            session = FeedSession(
-                venue.driver,
-                venue.endpoints,
-                venue.instruments,
-                [Subscription(symbol, frozenset(channels), settings.depth) for symbol in symbols],
-                _ignore,
-                rest=venue.rest,
-                budget=venue.budget,
-                tap=tap,
-                on_failure=on_failure,
-            )
-            session.start()
-            try:
-                ended.wait(seconds)
-            except KeyboardInterrupt:
-                pass  # that is how a recording without --seconds ends
-            finally:
-                standing = session.status()  # once stopped, every book is stale
-                session.stop()
-            if failed:
-                raise failed[0]
-            books = [{"symbol": one.symbol, "trust": one.trust.value} for one in standing]
-    return {"file": str(file), "frames": counts["ws"], "answers": counts["rest"], "books": books}
+    session = FeedSession(
+        venue.driver,
+        venue.endpoints,
+        venue.instruments,
+        wanted,
+        _ignore,
+        rest=venue.rest,
+        budget=venue.budget,
+        tap=tape.tap,
+        on_failure=on_failure,
+    )
+    session.start()
+    try:
+        ended.wait(seconds)
+    except KeyboardInterrupt:
+        pass  # that is how a recording without --seconds ends
+    finally:
+        standing = session.status()  # once stopped, every book is stale
+        session.stop()
+    if failed:
+        raise failed[0]
+    return [{"symbol": one.symbol, "trust": one.trust.value} for one in standing]
 
 
 def _ignore(_event: FeedEvent) -> None:
