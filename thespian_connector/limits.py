@@ -169,6 +169,13 @@ REPLAY_WARNINGS_MAX = 20
 
 # -- actors
 
+#: A command that crashed its handler so often is refused until the system is started anew.
+COMMAND_CRASHES_MAX = 2
+#: Crashes by commands that the lives of one component remember. At the limit the oldest are forgotten.
+COMMAND_CRASHES_REMEMBERED_MAX = 256
+#: Characters of a refused command in its error; the rest is left out.
+COMMAND_SHOWN_CHARS_MAX = 200
+
 #: A feed's thread that is silent for longer counts as hung: its process is killed.
 FEED_THREAD_SILENT_S_MAX = 5.0
 #: Instruments that cannot be loaded at start are asked for again after this, doubled up to the cap.
@@ -267,3 +274,17 @@ LOG_KEYS_MAX = 1_000
 LOG_QUIET_S = 2.0
 #: How long the janitor waits for the last process of a system whose launcher was killed. Then the files stay.
 JANITOR_S_MAX = 10.0
+
+# -- orders (orders/reconcile.py)
+
+#: Questions about orders that are sent off together. The rest waits for the next turn.
+RECONCILE_BATCH_MAX = 20
+#: Pauses between two questions about one order grow from the first to the largest.
+RECONCILE_FIRST_S = 0.25
+RECONCILE_MAX_S = 5.0
+#: What the private stream may take to tell of an accepted order, or of a fill, before the venue is asked.
+RECONCILE_QUIET_S = 1.0
+#: Queries may lag behind the engine by this (Bybit: >= 2 s; Binance reads memory, then the database).
+RECONCILE_MARGIN_S = 2.0
+#: Not found so many times in a row, past the bound: it never got there.
+RECONCILE_MISSES_MIN = 2

@@ -339,3 +339,46 @@ def title(pid: int) -> str:
         return Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").decode()
     except FileNotFoundError:
         return ""
+
+
+# -- commands that crash their handler
+
+
+def ask(system: Toys, order: str) -> dict[str, Any]:
+    """The child's answer, or its error, in the end."""
+    system.order(order)
+    last: dict[str, Any] = wait_until(lambda: system.order("last"), 15, f"an answer to {order!r}")
+    return last
+
+
+def crashed(system: Toys, order: str) -> dict[str, Any]:
+    """`order` ends its child; returns the row of the next life."""
+    before = system.running()["a"]
+    system.order(order)
+    system.replaced("a", before)
+    return system.running()["a"]
+
+
+@pytest.mark.parametrize("operation", ["halve", "halve-slowly"], ids=["in the handler", "on the worker"])
+def test_a_command_that_crashed_its_handler_twice_is_refused(toys: Callable[..., Toys], operation: str) -> None:
+    system = toys()
+    crashed(system, f"a {operation} x")
+    assert ask(system, f"a {operation} 3")["answer"]["half"] == 1.5
+    third = crashed(system, f"a {operation} x")
+    for _ in range(2):
+        error = ask(system, f"a {operation} x")["error"]
+        assert (error["type"], error["retry"], error["outcome_known"]) == ("PoisonCommand", "never", True)
+        assert error["message"].startswith(f'a refuses {operation} {{"value":"x"}}: it crashed its handler 2 times')
+    assert ask(system, f"a {operation} 4")["answer"] == {"half": 2.0, "pid": third["pid"]}, "it lives on"
+    assert ask(system, f"b {operation} 4")["answer"]["half"] == 2.0
+    crashed(system, f"a {operation} y")  # another command is another: it has its two tries
+    assert system.running()["a"]["restarts"] == 3
+
+
+def test_an_actor_that_is_no_component_remembers_too(toys: Callable[..., Toys]) -> None:
+    system = toys()
+    crashed(system, "a raise")
+    third = crashed(system, "a raise")
+    assert ask(system, "a raise")["error"]["type"] == "PoisonCommand"
+    assert system.running()["a"] == third
+    assert (system.directory / "a").read_text() == "raise\nraise\n", "the third time the handler did not see it"

@@ -1,7 +1,7 @@
 """Toy actors under a real supervisor, in a system of their own: what the supervision tests kill, freeze and crash.
 
 ``python -m support.toys DIRECTORY STRATEGY RESTART SECRET`` (with tests/ on the path) runs the system until its stdin
-closes; each line on stdin is ``CHILD OPERATION``, each line on stdout is a JSON document.
+closes; each line on stdin is ``CHILD OPERATION [VALUE]``, each line on stdout is a JSON document.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from thespian_connector.actors import logs, process
-from thespian_connector.actors.base import BaseActor
+from thespian_connector.actors.component import Arguments, Component, result_of
 from thespian_connector.actors.messages import (
     Address,
     Announce,
@@ -34,13 +34,17 @@ from thespian_connector.actors.messages import (
 from thespian_connector.actors.policy import ChildSpec, Restart, Strategy, Timing
 from thespian_connector.actors.supervisor import Supervisor
 from thespian_connector.actors.threads import crash
+from thespian_connector.model.errors import ConnectorError
 from thespian_connector.system import hardening
 
 TOY = f"{__name__}.Toy" if __name__ != "__main__" else "support.toys.Toy"
 
 
-class Toy(BaseActor):
-    """Does to itself what it is told; appends each order to a file, so that one run twice is seen."""
+class Toy(Component):
+    """Does to itself what it is told; appends each order to a file, so that one run twice is seen.
+
+    `halve` and, on the worker, `halve-slowly` are commands of a component; they crash on what is no number.
+    """
 
     tick_s = 0.05
 
@@ -48,6 +52,8 @@ class Toy(BaseActor):
         self.orders = Path(unpack(body, str))
         self.ticks = 0
         self.stalled = False
+        self.quick["halve"] = self.slow["halve-slowly"] = self.halve
+        self.start_worker("worker")
         if self.orders.with_suffix(".hang-start").exists() and not self.orders.with_suffix(".hung").exists():
             self.orders.with_suffix(".hung").touch()
             time.sleep(3600)
@@ -58,9 +64,15 @@ class Toy(BaseActor):
     def thread_ages(self) -> tuple[ThreadAge, ...]:
         return (ThreadAge("work", 10, 5),) if self.stalled else ()
 
+    def halve(self, arguments: Arguments) -> dict[str, Any]:
+        return {"half": int(arguments["value"]) / 2, "pid": os.getpid()}
+
     def handle(self, message: Message, sender: Address) -> None:
         assert isinstance(message, Request)
         operation = message.operation
+        if operation in (*self.quick, *self.slow):
+            super().handle(message, sender)
+            return
         with self.orders.open("a") as file:
             file.write(operation + "\n")
         self.orders.with_suffix(".ticks").write_text(str(self.ticks))
@@ -97,6 +109,7 @@ class ToySupervisor(Supervisor):
         directory, strategy, restart = unpack(body, tuple[str, str, str])
         self.strategy = Strategy(strategy)  # type: ignore[misc]  # this one's only
         self.table: dict[str, Announce] = {}
+        self.last: dict[str, Any] = {}
         return tuple(
             ChildSpec(name, TOY, pack(str(Path(directory) / name)), restart=Restart(restart))
             for name in ("a", "b", "c")
@@ -112,13 +125,22 @@ class ToySupervisor(Supervisor):
                 for name, one in self.table.items()
             }
             self.send(sender, Reply(0, message.correlation, True, pack(rows)))
+        elif isinstance(message, Request) and message.operation == "last":
+            self.send(sender, Reply(0, message.correlation, True, pack(self.last)))
+            self.last = {}
         elif isinstance(message, Request):
-            name, _, operation = message.operation.partition(" ")
+            name, operation, *value = message.operation.split(" ")
             child = self.table[name]
+            body = pack({"value": value[0]}) if value else b""
             # "stale" speaks to a life of that child that is over.
             target = child.incarnation - 1 if operation == "stale" else child.incarnation
-            self.send(child.address, Request(target, message.correlation, operation))
-        elif not isinstance(message, Reply):
+            self.send(child.address, Request(target, message.correlation, operation, body))
+        elif isinstance(message, Reply):
+            try:
+                self.last = {"answer": unpack(result_of(message) or b"\x80", dict[str, Any])}
+            except ConnectorError as error:
+                self.last = {"error": error.document()}
+        else:
             super().handle(message, sender)
 
 
@@ -147,7 +169,7 @@ def main() -> None:
         if not line:
             return
         operation = line.strip()
-        answer: Any = system.ask(address, Request(0, "x", operation), 0.5 if operation != "table" else 5)
+        answer: Any = system.ask(address, Request(0, "x", operation), 5 if operation in ("table", "last") else 0.5)
         say(unpack(answer.body, dict) if isinstance(answer, Reply) else None)
 
 

@@ -17,9 +17,9 @@ from thespian_connector.limits import FEED_THREAD_SILENT_S_MAX, MERGE_ASK_S_MAX,
 from thespian_connector.model import BestPrices, OrderBook, Trust
 from thespian_connector.model.errors import Refused
 
-from .component import Arguments, Component, failure
+from .component import Arguments, Component
 from .merging import Feed, Merger, no_book
-from .messages import Address, Announce, Found, Message, Reply, Request, ThreadAge, Watch, pack, unpack
+from .messages import Address, Announce, Found, Message, Reply, Request, ThreadAge, Watch, failure, pack, unpack
 from .settings import AggregatorStart
 from .threads import crash
 
@@ -136,7 +136,7 @@ class Aggregator(Component):
         try:
             books = self._books(symbol)
         except Refused as error:
-            self.send(client, failure(request.correlation, error, self._asker(request)))
+            self.send(client, failure(request.correlation, error, self.asker(request)))
             return
         self._deep_count += 1
         number = self._deep_count

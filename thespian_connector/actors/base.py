@@ -16,8 +16,23 @@ from typing import Any, ClassVar
 from thespian.actors import Actor, ActorExitRequest, ChildActorExited, ThespianWatch, WatchMessage
 
 from . import logs, process
-from .messages import Address, Context, Message, Probe, ProbeReply, Start, Started, Stop, Stopping, ThreadAge, beat_file
+from .messages import (
+    Address,
+    Context,
+    Message,
+    Probe,
+    ProbeReply,
+    Request,
+    Start,
+    Started,
+    Stop,
+    Stopping,
+    ThreadAge,
+    beat_file,
+    failure,
+)
 from .nudge import Nudge
+from .poison import CrashMemory, crash_file
 from .threads import Mailbox, crash
 
 logger = logging.getLogger(__name__)
@@ -44,6 +59,7 @@ class BaseActor(Actor):  # type: ignore[misc]  # Thespian has no types
         self.incarnation = 0
         self.name = type(self).__name__
         self.context: Context
+        self.crashes: CrashMemory
         self.parent: Address = None
         self.parent_incarnation = 0
         self.started_ns = time.time_ns()
@@ -88,6 +104,10 @@ class BaseActor(Actor):  # type: ignore[misc]  # Thespian has no types
 
         self.watch(mailbox.fd, drain)
 
+    def asker(self, request: Request) -> int:
+        """The incarnation that the answer is for."""
+        return request.asker or self.context.root_incarnation
+
     def finish(self) -> None:
         """Ends this process in order, once what was sent has left."""
         self.send(self.myAddress, ActorExitRequest(recursive=False))
@@ -102,6 +122,8 @@ class BaseActor(Actor):  # type: ignore[misc]  # Thespian has no types
         try:
             self._dispatch(message, sender)
         except BaseException as error:  # noqa: BLE001 - Thespian would run the handler again: see the module
+            if isinstance(message, Request):
+                self.crashes.note(message)
             crash(f"{self.name}'s handler of {type(message).__name__}", error)
         return ThespianWatch(list(self._watched))
 
@@ -131,6 +153,8 @@ class BaseActor(Actor):  # type: ignore[misc]  # Thespian has no types
         elif isinstance(message, Stop):
             self.send(sender, Stopping(self.parent_incarnation))
             self.stop()
+        elif isinstance(message, Request) and (refusal := self.crashes.refusal(self.name, message)) is not None:
+            self.send(sender, failure(message.correlation, refusal, self.asker(message)))
         else:
             self.handle(message, sender)
 
@@ -141,6 +165,7 @@ class BaseActor(Actor):  # type: ignore[misc]  # Thespian has no types
         self.parent = sender
         self.parent_incarnation = message.parent_incarnation
         logs.reclaim(self.name)
+        self.crashes = CrashMemory(crash_file(self.context, self.name))
         process.set_title(self.context.system, self.name)
         if self.watches_launcher:
             self._watch_launcher()

@@ -9,15 +9,11 @@ from typing import Any
 from thespian_connector.model.errors import ConnectorError, Refused
 
 from .base import BaseActor
-from .messages import Address, Message, Reply, Request, ThreadAge, pack, unpack
+from .messages import Address, Message, Reply, Request, ThreadAge, failure, pack, unpack
 from .threads import Mailbox, Worker
 
 #: What stands in a request: plain values.
 Arguments = dict[str, Any]
-
-
-def failure(correlation: str, error: ConnectorError, target: int = 0) -> Reply:
-    return Reply(target, correlation, False, pickle.dumps(error))
 
 
 def result_of(reply: Reply) -> bytes:
@@ -73,19 +69,23 @@ class Component(BaseActor):
             self.submit(self.slow[message.operation], message, sender)
         else:
             error = Refused(f"{self.name} knows no operation {message.operation!r}")
-            self.send(sender, failure(message.correlation, error, self._asker(message)))
+            self.send(sender, failure(message.correlation, error, self.asker(message)))
 
     def submit(self, function: Callable[[Arguments], Any], request: Request, client: Address) -> None:
         """Runs `function` on the worker; what it returns, or the error of our tree that it raises, is the answer."""
-        if not self.worker.submit(lambda: self._answers.put((client, self._answer(function, request)))):
+        if not self.worker.submit(lambda: self._work(function, request, client)):
             error = Refused(f"{self.name} has too many requests waiting; ask again later")
-            self.send(client, failure(request.correlation, error, self._asker(request)))
+            self.send(client, failure(request.correlation, error, self.asker(request)))
 
-    def _asker(self, request: Request) -> int:
-        return request.asker or self.context.root_incarnation
+    def _work(self, function: Callable[[Arguments], Any], request: Request, client: Address) -> None:
+        try:
+            self._answers.put((client, self._answer(function, request)))
+        except BaseException:
+            self.crashes.note(request)  # the worker ends the process, and does not know for which command
+            raise
 
     def _answer(self, function: Callable[[Arguments], Any], request: Request) -> Reply:
-        asker = self._asker(request)
+        asker = self.asker(request)
         try:
             result = function(unpack(request.body, Arguments) if request.body else {})
         except ConnectorError as error:

@@ -6,11 +6,14 @@ names the incarnation it is meant for (`target`, 0: whichever): a dead actor's p
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
+
+from thespian_connector.model.errors import ConnectorError
 
 #: Thespian's address objects have no type worth naming: they compare, they do not hash.
 Address = Any
@@ -115,6 +118,11 @@ class Reply(Message, frozen=True):
     correlation: str
     ok: bool
     body: bytes = b""
+
+
+def failure(correlation: str, error: ConnectorError, target: int = 0) -> Reply:
+    """The answer that is an error."""
+    return Reply(target, correlation, False, pickle.dumps(error))
 
 
 class Announce(Message, frozen=True):

@@ -25,8 +25,21 @@ from thespian_connector.model.errors import (
     UsageError,
 )
 
-from .component import Arguments, failure
-from .messages import Address, Announce, Found, Heard, HostUp, Message, Reply, Request, RunExchange, pack, unpack
+from .component import Arguments
+from .messages import (
+    Address,
+    Announce,
+    Found,
+    Heard,
+    HostUp,
+    Message,
+    Reply,
+    Request,
+    RunExchange,
+    failure,
+    pack,
+    unpack,
+)
 from .policy import ChildSpec, State
 from .registry import entry
 from .settings import AggregatorStart, ExchangeSettings, ExchangeStart, Settings

@@ -14,6 +14,7 @@
     │   ├── LimitExceeded           our own budget has no room before the deadline
     │   ├── DeadlineExceeded        it was too late before anything was sent
     │   ├── RiskRefused, Fenced     (never: the same command stays refused)
+    │   ├── PoisonCommand           the same command crashed its handler twice          never     known
     │   └── DuplicateClientOrderId  the id is taken by an order with other parameters       never     known
     └── ExchangeError               the venue, or the way to it
         ├── TransportError          no answer, or one that is not the venue's
@@ -153,6 +154,12 @@ class RiskRefused(Refused):
 
 class Fenced(Refused):
     """This process no longer owns the exchange's orders."""
+
+    retry = Retry.NEVER
+
+
+class PoisonCommand(Refused):
+    """The same command crashed its handler twice; the component lives on without trying it again."""
 
     retry = Retry.NEVER
 

@@ -174,7 +174,7 @@ class Runtime:
             return
         for entry in self.path.iterdir():
             ours = entry.name in ("system.json", "system.new", "secret", "launcher.pid")
-            if ours or entry.suffix in (".lock", ".beat") or entry.is_socket():
+            if ours or entry.suffix in (".lock", ".beat", ".crashes") or entry.is_socket():
                 entry.unlink(missing_ok=True)
         if self._lock_fd is not None:
             os.close(self._lock_fd)
