@@ -22,6 +22,10 @@ SEQUENCE_BASE = 66_544_700_000
 SEQUENCE_STRIDE = 3
 #: Trades that REST recent-trade serves at most.
 RECENT_TRADES_MAX = 60
+#: What a post-only order may be larger than another limit order.
+POST_ONLY_QUANTITY_TIMES = 5
+#: The largest amount of a market order in quote (``maxOrderAmt``).
+QUOTE_MAX = Decimal(8_000_000)
 _MONDAY_MS = 4 * 86_400_000
 
 
@@ -90,6 +94,22 @@ def middle(market: Market) -> Decimal | None:
     if bid is None or ask is None:
         return None
     return (bid + ask) * market.spec.tick / 2
+
+
+def best_price(market: Market, *, is_buy: bool) -> Decimal | None:
+    """The price that an order of a side would meet first; None while the other side is empty."""
+    ticks = market.book.best(not is_buy)
+    return None if ticks is None else ticks * market.spec.tick
+
+
+def quote_step(spec: MarketSpec) -> Decimal:
+    """The grid of amounts in quote (``quotePrecision``)."""
+    return spec.tick * spec.step
+
+
+def market_quantity_max(spec: MarketSpec) -> Decimal:
+    """The largest quantity of a market order (``maxMarketOrderQty``)."""
+    return quantize_down(spec.max_quantity / 2, spec.step)
 
 
 def price_limits(market: Market) -> tuple[str, str]:
@@ -208,14 +228,14 @@ def instrument(spec: MarketSpec, number: int) -> dict[str, Any]:
         "stTag": "0",
         "lotSizeFilter": {
             "basePrecision": text(spec.step),
-            "quotePrecision": text(spec.tick * spec.step),
+            "quotePrecision": text(quote_step(spec)),
             "minOrderQty": text(spec.min_quantity),
             "maxOrderQty": text(spec.max_quantity),
             "minOrderAmt": text(spec.min_notional),
-            "maxOrderAmt": "8000000",
+            "maxOrderAmt": text(QUOTE_MAX),
             "maxLimitOrderQty": text(spec.max_quantity),
-            "maxMarketOrderQty": text(quantize_down(spec.max_quantity / 2, spec.step)),
-            "postOnlyMaxLimitOrderSize": text(spec.max_quantity * 5),
+            "maxMarketOrderQty": text(market_quantity_max(spec)),
+            "postOnlyMaxLimitOrderSize": text(spec.max_quantity * POST_ONLY_QUANTITY_TIMES),
         },
         "priceFilter": {"tickSize": text(spec.tick)},
         "riskParameters": {"priceLimitRatioX": PRICE_LIMIT_RATIO_X, "priceLimitRatioY": PRICE_LIMIT_RATIO_Y},

@@ -30,6 +30,10 @@ CLIENT_FRAME_BYTES_MAX = 256 * 1024
 PRICE_LIMIT_RATIO_X = "0.005"
 PRICE_LIMIT_RATIO_Y = "0.01"
 
+#: How far a timestamp may be ahead of the venue's clock: below this, whatever the receive window.
+CLOCK_AHEAD_MAX_MS = 1_000
+RECV_WINDOW_DEFAULT_MS = 5_000
+
 #: `tell_pushed_out`: 1 sends a zero quantity for a level that better levels pushed out of the top N, as a capture of
 #: 2024 shows; Bybit documents neither. 0 is the harder case: a client must cut its own side to N.
 #: `duplicate_error`: 1 answers a duplicate subscribe with an error, as the linear socket does; 0 not at all, as a spot
@@ -40,6 +44,17 @@ PRICE_LIMIT_RATIO_Y = "0.01"
 #: `connects_max` in `connects_window_s` from one IP, `sockets_max` at once; past them the handshake is refused.
 #: `top_repeat_ms`: orderbook.1 is sent again with the same update id after so long without a change.
 #: `send_buffer_bytes_max`: unsent bytes of one socket. At the limit the slow reader is disconnected.
+#: `push_delay_ms`: private pushes come so long after the engine did its part; `ack_delay_ms`: the answer to an order
+#: request does. An ack delay above the push delay lets the pushes come first, as Bybit does at times.
+#: `reverse_pushes`: 1 tells a fill as wallet, execution, order; Bybit promises no order among topics.
+#: `history_lag_ms`: order/history and execution/list know what is at least so old.
+#: `race_pushes`: 1 answers a cancel that lost its race with a second push of Filled as well.
+#: `price_band`: 1 refuses prices beyond price-limit. `padded_refused`: 1 refuses zeros beyond a step's decimals.
+#: `read_only`: 1 makes the key one that may not trade (10005).
+#: `missing_key_401`: 1 answers a request without a key with HTTP 401 and `null`, as some of Bybit's paths do.
+#: `open_orders_max`: active orders of the account; past it 170810.
+#: `create_max`, `amend_max`, `cancel_max`, `query_max`, `fee_rate_max`: calls of such an endpoint in any second.
+#: `trade_sessions_max`: authenticated trade sockets of the account; past it the auth is refused with 10003.
 SETTINGS: Mapping[str, int | float] = {
     "tell_pushed_out": 1,
     "duplicate_error": 0,
@@ -52,4 +67,20 @@ SETTINGS: Mapping[str, int | float] = {
     "sockets_max": 1000,
     "top_repeat_ms": 3000,
     "send_buffer_bytes_max": 8 * 1024 * 1024,
+    "push_delay_ms": 2,
+    "ack_delay_ms": 0,
+    "reverse_pushes": 0,
+    "history_lag_ms": 0,
+    "race_pushes": 1,
+    "price_band": 0,
+    "padded_refused": 1,
+    "read_only": 0,
+    "missing_key_401": 0,
+    "open_orders_max": 500,
+    "create_max": 20,
+    "amend_max": 10,
+    "cancel_max": 20,
+    "query_max": 50,
+    "fee_rate_max": 5,
+    "trade_sessions_max": 500,
 }
