@@ -1,0 +1,251 @@
+"""What is known of one order as the venue has it, folded from facts in any order.
+
+An order of ours is one leg; an amendment that the venue can only do by another order makes it a chain (`orders.chain`).
+Every method is a join: facts may come twice and in any order, and the state is the same. Venues promise no order
+between an answer, the private stream and a query (Bybit: "Private stream, ordering").
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from thespian_connector.model import Fill, NewOrder, OrderStatus
+from thespian_connector.model.decimals import CONTEXT, ZERO, canonical
+from thespian_connector.model.private import FillReport, OrderReport
+
+from .events import Absent, AmendIntended, Answered, CancelIntended, Operation, PlaceIntended, Reported
+
+#: Word for the end of an order that the venue provably never got.
+NEVER_REACHED = "never_reached_venue"
+
+
+class Leg:
+    """One client order id at one venue. `native` and `order_id` are "" until told."""
+
+    def __init__(self, client_order_id: str) -> None:
+        self.client_order_id = client_order_id
+        self.native = ""
+        self.order_id = ""
+        self.intent: PlaceIntended | None = None
+        #: By execution id.
+        self.fills: dict[str, FillReport] = {}
+        self.created_ns = 0
+        self.updated_ns = 0
+        self._answer: Answered | None = None
+        self._report: OrderReport | None = None
+        #: field -> (the venue's time of it, value): what each report told last.
+        self._told: dict[str, tuple[int, object]] = {}
+        self._absent = False
+        self._operations: dict[str, CancelIntended | AmendIntended] = {}
+        self._settled: set[str] = set()
+        #: When the venue was last asked, by our clock.
+        self.asked_ns = 0
+
+    # -- facts
+
+    def intended(self, event: PlaceIntended) -> None:
+        self.intent = event
+        self._seen(event.time_ns)
+
+    def operated(self, event: CancelIntended | AmendIntended) -> None:
+        self._operations[event.operation_id] = event
+        self._seen(event.time_ns)
+
+    def answered(self, event: Answered) -> None:
+        """A later answer of the place replaces an unknown one; nothing replaces a known one."""
+        self._seen(event.time_ns)
+        if event.report is not None:
+            self._tell(event.report)
+        if event.operation is Operation.PLACE:
+            if self._answer is None or not _known(self._answer) or (_known(event) and event.report is not None):
+                self._answer = event
+        elif _known(event):
+            self._settled.add(event.operation_id)
+
+    def reported(self, event: Reported) -> None:
+        self._seen(event.time_ns)
+        if event.source != "stream":
+            self.asked_ns = max(self.asked_ns, event.time_ns)
+        self._tell(event.report)
+
+    def executed(self, fill: FillReport, time_ns: int) -> None:
+        known = self.fills.get(fill.execution_id)
+        # One that tells the fee and its asset wins over one that does not (Bybit's fast executions).
+        if known is None or (not known.fee_asset and fill.fee_asset):
+            self.fills[fill.execution_id] = fill
+        self._name(fill.native, fill.order_id)
+        self._seen(time_ns)
+
+    def absent(self, event: Absent) -> None:
+        self._absent = True
+        self._seen(event.time_ns)
+
+    def _tell(self, report: OrderReport) -> None:
+        self._name(report.native, report.order_id)
+        for fill in report.fills:
+            self.executed(fill, 0)
+        for field in ("side", "type", "time_in_force", "price", "stop_price", "quantity", "quote_quantity"):
+            value = getattr(report, field)
+            if value is not None:
+                told = self._told.get(field)
+                if told is None or (report.time_ns, str(value)) > (told[0], str(told[1])):
+                    self._told[field] = (report.time_ns, value)
+        if report.status is not None and (self._report is None or _rank(report) > _rank(self._report)):
+            self._report = report
+        if report.created_ns and (not self.created_ns or report.created_ns < self.created_ns):
+            self.created_ns = report.created_ns
+
+    def _name(self, native: str, order_id: str) -> None:
+        self.native = self.native or native
+        self.order_id = self.order_id or order_id
+
+    def _seen(self, time_ns: int) -> None:
+        self.updated_ns = max(self.updated_ns, time_ns)
+
+    # -- conclusions
+
+    @property
+    def evidence(self) -> bool:
+        """The venue has shown that it has, or had, the order."""
+        return self._report is not None or bool(self.fills) or bool(self.order_id)
+
+    @property
+    def filled(self) -> Decimal:
+        """By the sum of the fills or the venue's cumulative word, whichever knows more."""
+        told = self._report.filled if self._report is not None and self._report.filled is not None else ZERO
+        return max(told, self._sum_of_fills())
+
+    @property
+    def fills_missing(self) -> bool:
+        """The venue told more filled quantity than it told fills."""
+        return self._sum_of_fills() < self.filled
+
+    @property
+    def quantity(self) -> Decimal | None:
+        value = self._field("quantity")
+        assert value is None or isinstance(value, Decimal)
+        return value
+
+    @property
+    def status(self) -> OrderStatus:
+        if self._report is not None and self._report.status is not None and self._report.status.terminal:
+            return self._report.status
+        quantity = self.quantity
+        if quantity is not None and self._sum_of_fills() >= quantity:
+            return OrderStatus.FILLED
+        if self.evidence:
+            return self._open_status()
+        if self._answer is not None and _known(self._answer) and self._answer.refusal is not None:
+            return OrderStatus.REJECTED
+        if self._absent:
+            return OrderStatus.REJECTED
+        if self._answer is not None and not _known(self._answer):
+            return OrderStatus.UNKNOWN
+        return OrderStatus.PENDING_NEW
+
+    @property
+    def unknown(self) -> bool:
+        """Only the venue's word, or its proved absence, ends this."""
+        return self.status is OrderStatus.UNKNOWN
+
+    @property
+    def reason(self) -> str:
+        """Why it ended, or why nobody knows."""
+        if self._report is not None and self._report.reason:
+            return self._report.reason
+        if self.evidence:
+            return ""
+        if self._absent and not (self._answer is not None and _known(self._answer)):
+            return NEVER_REACHED
+        if self._answer is not None and self._answer.refusal is not None:
+            return self._answer.refusal.message
+        return ""
+
+    def pending(self) -> list[CancelIntended | AmendIntended]:
+        """Cancels and amendments whose outcome is not known, oldest first; none of an order that has ended."""
+        if self.status.terminal:
+            return []
+        waiting = [event for name, event in self._operations.items() if name not in self._settled]
+        return sorted((event for event in waiting if self.asked_ns <= bound_ns(event)), key=lambda event: event.time_ns)
+
+    def _open_status(self) -> OrderStatus:
+        pending = self.pending_kinds()
+        if CancelIntended in pending:
+            return OrderStatus.PENDING_CANCEL
+        if AmendIntended in pending:
+            return OrderStatus.PENDING_REPLACE
+        if self.filled:
+            return OrderStatus.PARTIALLY_FILLED
+        return self._report.status if self._report is not None and self._report.status else OrderStatus.PENDING_NEW
+
+    def pending_kinds(self) -> set[type]:
+        return {
+            type(event)
+            for name, event in self._operations.items()
+            if name not in self._settled and self.asked_ns <= bound_ns(event)
+        }
+
+    def terms(self, exchange: str, symbol: str) -> NewOrder | None:
+        """What was asked for, as it stands now; of a foreign order what the venue tells. None: not told enough."""
+        asked = self.intent.order if self.intent is not None else None
+        side, kind = self._field("side"), self._field("type")
+        if side is None or kind is None:
+            return None
+        tif = self._field("time_in_force")
+        extra = {} if tif is None else {"time_in_force": tif}
+        return NewOrder(
+            client_order_id=self.client_order_id,
+            exchange=exchange,
+            symbol=asked.symbol if asked is not None else symbol,
+            side=side,  # type: ignore[arg-type]  # by field name
+            type=kind,  # type: ignore[arg-type]
+            **{name: self._field(name) for name in ("price", "stop_price", "quantity", "quote_quantity")},  # type: ignore[arg-type]
+            **extra,  # type: ignore[arg-type]
+        )
+
+    def _field(self, name: str) -> object:
+        if name in self._told:
+            return self._told[name][1]
+        return getattr(self.intent.order, name) if self.intent is not None else None
+
+    def _sum_of_fills(self) -> Decimal:
+        total = ZERO
+        for fill in self.fills.values():
+            total = CONTEXT.add(total, fill.quantity)
+        return canonical(total)
+
+    def traded(self) -> tuple[Decimal, Decimal | None]:
+        """(filled, what it cost in quote); the cost is None while fills are missing and the venue did not tell it."""
+        if not self.fills_missing:
+            cost = ZERO
+            for fill in self.fills.values():
+                cost = CONTEXT.add(cost, CONTEXT.multiply(fill.price, fill.quantity))
+            return self.filled, cost
+        return self.filled, self._report.filled_quote if self._report is not None else None
+
+
+def bound_ns(event: PlaceIntended | CancelIntended | AmendIntended) -> int:
+    """After this, by the venue's clock, a request of the intent is refused by the venue's own time window."""
+    return event.deadline_ns + event.recv_window_ns
+
+
+def fill_of(report: FillReport) -> Fill:
+    return Fill(
+        execution_id=report.execution_id,
+        price=report.price,
+        quantity=report.quantity,
+        fee=report.fee,
+        fee_asset=report.fee_asset,
+        time_ns=report.time_ns,
+        maker=report.maker,
+    )
+
+
+def _known(answer: Answered) -> bool:
+    return answer.refusal is None or answer.refusal.outcome_known
+
+
+def _rank(report: OrderReport) -> tuple[bool, Decimal, int, str, str]:
+    """Newest wins: an end over anything, then more filled, then later (Bybit: "order" topic); the rest breaks ties."""
+    assert report.status is not None
+    return report.status.terminal, report.filled or ZERO, report.time_ns, report.status.value, report.reason
