@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -95,7 +96,7 @@ _TABLE: tuple[tuple[type[ExchangeError], Fate, str, tuple[int, ...]], ...] = (
     (Maintenance, Fate.NOT_PLACED, "the trade socket restarts; connect again", (10019,)),
     (Maintenance, Fate.NOT_PLACED, "the pair does not trade, or not this way, now", (170151, 170159, 170206, 170217)),
     (OrderNotFound, Fate.DONE, "no such order", (110001, 170213)),
-    (Rejected, Fate.DONE, "the order is already done", (110008, 110010, 170139, 170142, 170143, 170190)),
+    (OrderNotFound, Fate.DONE, "the order is already done", (110008, 110010, 170139, 170142, 170143, 170190)),
     (Rejected, Fate.VERIFY, "the request failed", (170149, 170150, 170210, 170311)),
     (InsufficientBalance, Fate.NOT_PLACED, "not enough free balance", (170131, 170033, 110004, 110007, 110012)),
     (Rejected, Fate.NOT_PLACED, "a parameter is wrong or missing", (10001, 170105, 170115, 170116, 170117, 170130)),
@@ -160,10 +161,10 @@ def classify(status: int, headers: Mapping[str, str], body: bytes) -> ExchangeEr
     if 200 <= status < 300:
         if envelope is None:
             return ServerFault(f"HTTP {status} with a body that is not Bybit's", exchange=EXCHANGE, status=status)
-        return None if envelope.ret_code == 0 else _of_code(status, low, envelope)
+        return None if envelope.ret_code == 0 else _of_envelope(status, low, envelope)
     if 400 <= status < 500 and status != 408:
         if envelope is not None and envelope.ret_code in RULES:
-            return _of_code(status, low, envelope)
+            return _of_envelope(status, low, envelope)
         kind = AuthError if status == 401 else Rejected
         return kind(f"HTTP {status}: wrong method, path or key", exchange=EXCHANGE, status=status)
     return ServerFault(f"HTTP {status}", exchange=EXCHANGE, status=status)
@@ -176,19 +177,46 @@ def _envelope(body: bytes) -> _Envelope | None:
         return None
 
 
-def _of_code(status: int, headers: Mapping[str, str], envelope: _Envelope) -> ExchangeError:
-    code = envelope.ret_code
-    error, _, meaning = rule(code)
+def _of_envelope(status: int, headers: Mapping[str, str], envelope: _Envelope) -> ExchangeError:
+    return error_of(envelope.ret_code, envelope.ret_msg, status=status, headers=headers, answered_ms=envelope.time)
+
+
+def error_of(
+    code: int,
+    text: object,
+    *,
+    status: int | None = None,
+    headers: Mapping[str, str] = MappingProxyType({}),
+    answered_ms: object = None,
+    trade_socket: bool = False,
+    client_order_id: str | None = None,
+) -> ExchangeError:
+    """The error that `code` means.
+
+    :param headers: the answer's, names in lower case; they say when a limit resets.
+    :param answered_ms: the venue's time of the answer.
+    :param trade_socket: the answer came on the trade socket, where one code means something else.
+    """
+    error, _, meaning = TRADE_SOCKET_SESSIONS if trade_socket and code == 10003 else rule(code)
     pause: float | None = None
     if error is Banned:
         pause = BAN_S
     elif code == 10006:
-        pause = _reset_s(headers, envelope.time)
+        pause = _reset_s(headers, answered_ms)
     message = f"{code}: {meaning}"
-    if error is not AuthError and isinstance(envelope.ret_msg, str) and envelope.ret_msg:
-        # The text of a signature error holds the string that was signed, and so the API key, under whatever code.
-        message += "" if "sign" in envelope.ret_msg.lower() else f" ({printable(envelope.ret_msg)})"
-    return error(message, exchange=EXCHANGE, code=code, status=status, retry_after_s=pause)
+    if error is not AuthError and (words := spoken(text)):
+        message += f" ({words})"
+    return error(
+        message, exchange=EXCHANGE, code=code, status=status, retry_after_s=pause, client_order_id=client_order_id
+    )
+
+
+def spoken(venue_text: object) -> str:
+    """The venue's words, "" for none and for those of a signature error, under whatever code: they hold the string
+    that was signed, and so the API key."""
+    if not isinstance(venue_text, str) or "sign" in venue_text.lower():
+        return ""
+    return printable(venue_text)
 
 
 def printable(venue_text: str) -> str:

@@ -42,3 +42,28 @@ DEPTH_MAX = 1000
 TRADES_MAX = 60
 #: Open orders of an account (170810 beyond).
 OPEN_ORDERS_MAX = 500
+
+# -- an account's (UID's) limits: each endpoint has a window of its own, rolling one second (Rate Limit Rules, spot)
+
+PLACE = Limit(name="place_1s", kind="place", cap=20, window_s=1, aligned=False)
+AMEND = Limit(name="amend_1s", kind="amend", cap=10, window_s=1, aligned=False)
+#: Cancel and cancel-all have the same cap; taken as one, so as to stay below both.
+CANCEL = Limit(name="cancel_1s", kind="cancel", cap=20, window_s=1, aligned=False)
+#: Orders, history, executions and wallet have 50 each; taken as one, so as to stay below all.
+QUERY = Limit(name="query_1s", kind="query", cap=50, window_s=1, aligned=False)
+ACCOUNT_LIMITS = (PLACE, AMEND, CANCEL, QUERY)
+
+#: How long the login of a socket is valid. It must not have ended when the venue reads it, on however slow a way.
+LOGIN_VALID_MS = 10_000
+#: Bybit does not say how long a request may take from its gateway to the order's being found; a request that is this
+#: much later than its receive window and still not found was never taken.
+ENGINE_TIMEOUT_S = 2.0
+#: Most items of a page: orders, and executions.
+ORDERS_PAGE_MAX = 50
+FILLS_PAGE_MAX = 100
+#: A listing of history spans this much at most.
+HISTORY_SPAN_MS = 7 * 24 * 3600 * 1000
+
+PRIVATE_LIMITS = StreamLimits(
+    topics_max=SUBSCRIBE_ARGS_MAX, args_max=SUBSCRIBE_ARGS_MAX, keepalive_s=KEEPALIVE_S, silence_s=SILENCE_S
+)

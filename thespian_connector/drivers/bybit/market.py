@@ -16,13 +16,12 @@ A frame is data if and only if it has a ``topic``.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from thespian_connector.model import Side
-from thespian_connector.model.errors import ServerFault
 from thespian_connector.model.wire import (
     Ack,
     BookDiff,
@@ -36,13 +35,12 @@ from thespian_connector.model.wire import (
     WireTrades,
 )
 
+from .envelope import MS, Ms, fault, nanoseconds, result
 from .errors import printable
 from .limits import BOOK_DEPTHS, DEPTH_MAX
 
-MS = 1_000_000
-#: Ids and times that do not fit 63 bits (times: as nanoseconds) are no ids and times of any venue.
+#: Ids that do not fit 63 bits are no ids of any venue.
 _Id = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-_Ms = Annotated[int, Meta(ge=0, le=(2**63 - 1) // MS)]
 
 # Reasons of Ignored.
 NOT_JSON = "json"
@@ -70,13 +68,13 @@ class _BookFrame(Struct, gc=False):
     topic: str
     type: str
     data: _Book
-    ts: _Ms = 0
-    cts: _Ms = 0
+    ts: Ms = 0
+    cts: Ms = 0
 
 
 class _Trade(Struct, gc=False):
     i: str
-    T: _Ms
+    T: Ms
     p: str
     v: str
     S: str
@@ -107,7 +105,7 @@ class _Ticker(Struct, gc=False):
 class _TickerFrame(Struct, gc=False):
     topic: str
     data: _Ticker
-    ts: _Ms = 0
+    ts: Ms = 0
 
 
 class _Head(Struct, gc=False):
@@ -267,51 +265,24 @@ class _Depth(Struct):
     a: WireLevels
     u: _Id
     seq: _Id = 0
-    ts: _Ms = 0
-    cts: _Ms = 0
+    ts: Ms = 0
+    cts: Ms = 0
 
 
 class _Time(Struct, rename="camel"):
     time_nano: str
 
 
-class _Answer(Struct, rename="camel"):
-    ret_code: int
-    result: msgspec.Raw
-    time: _Ms = 0
-
-
-_T = TypeVar("_T")
-
-
-def _result(body: bytes, kind: type[_T], what: str) -> tuple[_T, int]:
-    """The result of a good answer as `kind`, and when the venue answered (ms).
-
-    :raises ServerFault: it is something else.
-    """
-    try:
-        answer = msgspec.json.decode(body, type=_Answer)
-        if answer.ret_code == 0:
-            return msgspec.json.decode(answer.result, type=kind), answer.time
-    except _BAD:
-        pass  # the body is not what was asked for, which is what is raised
-    raise _fault(what)
-
-
-def _fault(what: str) -> ServerFault:
-    return ServerFault(f"the answer is not {what}", exchange="bybit", status=200)
-
-
 def parse_listing(body: bytes) -> list[Any]:
     """The items of ``instruments-info``, as they are."""
-    return _result(body, _List, "a list of instruments")[0].items
+    return result(body, _List, "a list of instruments")[0].items
 
 
 def parse_depth(native: str, depth: int, body: bytes) -> BookSnapshot:
     """REST's order book. Its ``u`` is that of the stream of 1000 levels, so that is the stream it names."""
-    book, _ = _result(body, _Depth, "an order book")
+    book, _ = result(body, _Depth, "an order book")
     if book.s != native:
-        raise _fault(f"the order book of {native}")
+        raise fault(f"the order book of {native}")
     return BookSnapshot(
         native=native,
         stream=f"orderbook.{DEPTH_MAX}.{native}",
@@ -326,41 +297,33 @@ def parse_depth(native: str, depth: int, body: bytes) -> BookSnapshot:
 
 def parse_trades(native: str, body: bytes) -> list[WireTrade]:
     """Recent trades, oldest first; Bybit's answer has the newest first."""
-    answer, _ = _result(body, _TradeList, "a list of trades")
+    answer, _ = result(body, _TradeList, "a list of trades")
     trades = [_past_trade(item) for item in reversed(answer.items)]
     known = [trade for trade in trades if trade is not None and trade.native == native]
     if len(known) < len(trades):
-        raise _fault(f"the trades of {native}")
+        raise fault(f"the trades of {native}")
     return known
 
 
 def _past_trade(item: _TradeItem) -> WireTrade | None:
     side = _SIDES.get(item.side)
-    time_ns = _nanoseconds(item.time, MS)
+    time_ns = nanoseconds(item.time, MS)
     if side is None or time_ns is None or not item.exec_id or not (_is_number(item.price) and _is_number(item.size)):
         return None
     return WireTrade(item.symbol, item.exec_id, item.price, item.size, side, time_ns)
 
 
 def parse_ticker(native: str, body: bytes) -> WireTicker:
-    answer, time_ms = _result(body, _TickerList, "a ticker")
+    answer, time_ms = result(body, _TickerList, "a ticker")
     for item in answer.items:
         if item.symbol == native and _is_number(item.last):
             return _ticker(item, f"tickers.{native}", time_ms * MS)
-    raise _fault(f"the ticker of {native}")
+    raise fault(f"the ticker of {native}")
 
 
 def parse_time_ns(body: bytes) -> int:
-    answer, _ = _result(body, _Time, "the venue's time")
-    time_ns = _nanoseconds(answer.time_nano, 1)
+    answer, _ = result(body, _Time, "the venue's time")
+    time_ns = nanoseconds(answer.time_nano, 1)
     if time_ns is None:
-        raise _fault("the venue's time")
+        raise fault("the venue's time")
     return time_ns
-
-
-def _nanoseconds(value: str, unit: int) -> int | None:
-    """Text of digits in `unit` nanoseconds; None for anything else and for a time that no 63 bits hold."""
-    if not (value.isascii() and value.isdigit() and len(value) <= 19):
-        return None
-    time_ns = int(value) * unit
-    return time_ns if time_ns < 2**63 else None
