@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from itertools import count
 
 import msgspec
-from aiohttp import WSMsgType, web
+from aiohttp import web
 
 from thespian_connector.simulator.faults import Fault
-from thespian_connector.simulator.sockets import PONG, TEXT, Message, ServerSocket, Sockets, frame
+from thespian_connector.simulator.sockets import Message, Sockets, frame
 from thespian_connector.simulator.venue import Venue
 
+from .connection import Connection, converse, shake_hands
 from .hub import Hub
 from .requests import Subscriptions
-from .settings import CLIENT_FRAME_BYTES_MAX
 from .topics import Topic
 
 _ANY_MESSAGE = ("ws_drop", "ws_silent", "ws_duplicate", "ws_malformed", "ws_slow")
 _DELTAS = ("ws_gap", "ws_snapshot")
 
 
-class PublicSocket(ServerSocket):
+class PublicSocket(Connection):
     """The server's side of it. A fault's `op` is a topic's kind or its stream: ``orderbook`` or ``orderbook.50``."""
 
     def __init__(self, venue: Venue, request: web.Request, subscriptions: Subscriptions) -> None:
@@ -31,19 +30,9 @@ class PublicSocket(ServerSocket):
             "stream",
             request,
             wants=lambda symbol: any(topic.symbol == symbol for topic in subscriptions.topics.values()),
-            buffer_bytes_max=int(venue.setting("send_buffer_bytes_max")),
         )
         self._faults = venue.faults
         self._venue_name = venue.name
-        self._silenced: list[Fault] = []
-        self._loop = asyncio.get_running_loop()
-        #: When either side last sent something, on the loop's clock.
-        self.last_active = self._loop.time()
-
-    def send(self, payload: bytes, opcode: int = TEXT) -> None:
-        """Send a reply or a pong, also on a socket whose streams fell silent: at Bybit a pong proves no stream."""
-        if not self.ended and not self._transport.is_closing():
-            self._write(frame(payload, opcode))
 
     def data(self, topic: Topic, message: Message, snapshot: Callable[[], bytes] | None = None) -> None:
         """Send a message of a topic, through whatever faults stand."""
@@ -75,10 +64,6 @@ class PublicSocket(ServerSocket):
                 return fault
         return None
 
-    def _write(self, wire: bytes, bytes_a_second: int = 0) -> None:
-        self.last_active = self._loop.time()
-        super()._write(wire, bytes_a_second)
-
 
 def _about(fault: Fault, topic: Topic) -> bool:
     return fault.symbol in ("", topic.symbol) and fault.op in ("", topic.stream, topic.kind)
@@ -96,41 +81,25 @@ class PublicStream:
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """One connection, from handshake to end."""
-        ws = web.WebSocketResponse(autoping=False, compress=False, max_msg_size=CLIENT_FRAME_BYTES_MAX)
-        await ws.prepare(request)
+        ws = await shake_hands(request)
         subscriptions = Subscriptions(
             f"spot-{next(self._numbers):08x}",
             self._venue.markets,
             duplicate_error=bool(self._venue.setting("duplicate_error")),
         )
         socket = PublicSocket(self._venue, request, subscriptions)
-        self.sockets.add(socket)
         try:
-            await self._read(ws, socket, subscriptions)
+            await converse(
+                ws,
+                socket,
+                self.sockets,
+                self._venue.setting("idle_s"),
+                lambda frame: self._answer(socket, subscriptions, frame),
+            )
         finally:
             for topic in subscriptions.topics.values():
                 self._hub.leave(topic, socket)
-            self.sockets.remove(socket)
         return ws
-
-    async def _read(self, ws: web.WebSocketResponse, socket: PublicSocket, subscriptions: Subscriptions) -> None:
-        idle_s, loop = self._venue.setting("idle_s"), asyncio.get_running_loop()
-        while not socket.ended:
-            left_s = socket.last_active + idle_s - loop.time()
-            if left_s <= 0:
-                socket.end("idle")
-                return
-            try:
-                message = await ws.receive(timeout=left_s)
-            except TimeoutError:
-                continue
-            socket.last_active = loop.time()
-            if message.type is WSMsgType.PING:
-                socket.send(message.data, PONG)
-            elif message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
-                self._answer(socket, subscriptions, message.data)
-            elif message.type is not WSMsgType.PONG:
-                return
 
     def _answer(self, socket: PublicSocket, subscriptions: Subscriptions, frame: str | bytes) -> None:
         answer = subscriptions.handle(frame)
