@@ -62,6 +62,9 @@ STALE_REST_S = 5.0
 STALE_STREAM_S = 6.5
 #: A connection that brings no data for this long while its books are STALE is dropped.
 SILENT_RECONNECT_S = 10.0
+#: With two connections: so often in a row one must have brought nothing of a topic, for half the above each time, after
+#: the other brought something. Then that connection is replaced.
+DEAD_TOPIC_STRIKES = 2
 #: Our keepalive must be answered within this.
 PONG_TIMEOUT_S = 10.0
 #: A resubscribed topic whose snapshot does not come within this is resubscribed again; after three, we reconnect.
@@ -76,6 +79,9 @@ VERIFIED_TOLD_S = 1.0
 HELD_UP_S = 3.0
 #: The session looks at its clocks at least this often.
 FEED_TICK_S = 0.1
+#: As many of these looks become one while no data comes, all connections are open and all books LIVE: still one for
+#: each beat of the bus.
+FEED_QUIET_TICKS = 2
 #: Messages handled before clocks and other threads get a turn.
 FEED_BATCH_MESSAGES = 64
 #: With conflation, how long to take chunk after chunk before the changed books are told, even if more waits.
@@ -83,8 +89,8 @@ CONFLATE_S_MAX = 0.02
 #: Levels kept on one side of a book. At the limit the worst are forgotten and are no longer certified.
 BOOK_LEVELS_MAX = 20_000
 #: Prices of one side whose ticks are remembered. At the limit all are forgotten and parsed anew. More than the deepest
-#: snapshot has; a book whose price walks fills it in minutes, and then it holds 4 MB.
-BOOK_PRICES_REMEMBERED_MAX = 8_192
+#: snapshot has, and little more: a book whose price walks fills it in minutes, and then it holds 2.5 MB.
+BOOK_PRICES_REMEMBERED_MAX = 5_120
 
 # -- the shared budget of a venue and egress IP (net/budget.py)
 
@@ -234,6 +240,11 @@ ATTACH_S_MAX = 2.0
 #: Descriptors that a process of a system may open: a thousand strangers' connections must not use them up. The
 #: system's own hard limit may be lower.
 OPEN_FILES_MAX = 65_536
+#: Blocks of memory from this size on come from the kernel one by one and go back to it when they are freed. (The C
+#: library would take whole books from its heap as soon as one was freed, and keep the holes that they leave.)
+HEAP_BLOCK_BYTES_MAX = 128 * 1024
+#: Heaps of the C library in a process, shared by its threads. Each keeps the holes of its own.
+HEAPS_MAX = 2
 #: Messages of one actor under way to all others together. At the limit it sends nothing to anybody, so that it must be
 #: far above what hung peers can owe (ten each).
 TRANSMITS_PENDING_MAX = 500
@@ -249,8 +260,9 @@ MERGE_CORE_SHARE_MAX = 0.25
 MERGE_ASK_S_MAX = 2.0
 #: Questions that a feed owes Aggregator an answer to. At the limit it is not asked, and left out of deep books.
 MERGE_ASKED_MAX = 5
-#: How often Aggregator asks Registry who is there; changes are told at once.
-WATCH_EVERY_S = 1.0
+#: How often Aggregator asks Registry who is there, and how soon after a change. (Changes are told at once.)
+WATCH_EVERY_S = 5.0
+WATCH_AGAIN_S = 1.0
 #: News of components that a peer (Root, Registry) has not acknowledged. At the limit further ones wait, the newest of
 #: each component.
 NEWS_UNANSWERED_MAX = 10
@@ -288,3 +300,8 @@ RECONCILE_QUIET_S = 1.0
 RECONCILE_MARGIN_S = 2.0
 #: Not found so many times in a row, past the bound: it never got there.
 RECONCILE_MISSES_MIN = 2
+
+# -- the store (storage/)
+
+#: Another process writes to the same file. At the limit the append failed, and nothing is sent.
+STORE_BUSY_S_MAX = 5.0

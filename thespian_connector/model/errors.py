@@ -9,6 +9,7 @@
     │   └── InvalidOrder            fails the instrument's filters before anything is sent
     ├── NotRunning                  no system of that name                                  never     known
     ├── CaptureError                a file of recorded traffic that is not one              never     known
+    ├── StoreError                  the journal of orders cannot be used: damaged, newer, held  never  known
     ├── Refused                     we declined; nothing was sent                           later     known
     │   ├── CircuitOpen             the breaker of that venue and surface is open
     │   ├── LimitExceeded           our own budget has no room before the deadline
@@ -121,6 +122,10 @@ class NotRunning(ConnectorError):
 
 class CaptureError(ConnectorError):
     """A file of recorded traffic that cannot be read as one; the message names file, line and fix."""
+
+
+class StoreError(ConnectorError):
+    """The store cannot be used: newer than this version, damaged, held by another, full. Nothing is dropped."""
 
 
 class Refused(ConnectorError):

@@ -1,0 +1,199 @@
+"""A store in an SQL database: a SQLite file (in WAL mode) by default, any other that SQLAlchemy reaches by URL.
+
+A stream has one writer: on a SQLite file a lock file says so, and dies with its holder; on any database each writer
+raises the stream's epoch, and an append of a writer whose epoch is no longer the last is refused.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+
+from thespian_connector import limits
+from thespian_connector.model.errors import ConfigError, Fenced, StoreError
+
+from .base import Durability, Entry, Journal, Store
+from .schema import ENTRIES, VERSION, WRITERS, migrate, version_of
+
+_SYNCHRONOUS = {Durability.PROCESS: "NORMAL", Durability.POWER: "FULL"}
+
+
+class SqlStore(Store):
+    """:raises ConfigError: the URL is none, or its database driver is not installed.
+    :raises StoreError: the database is newer than this program, damaged, or cannot be reached.
+    """
+
+    def __init__(self, url: str, durability: Durability) -> None:
+        self.durability = durability
+        try:
+            parsed = sa.make_url(url)
+            self.name = parsed.render_as_string(hide_password=True)
+            self._file = Path(parsed.database) if _is_file(parsed) and parsed.database else None
+            if self._file is not None:
+                _create(self._file)
+            self._engine = sa.create_engine(parsed, poolclass=sa.pool.QueuePool, pool_size=2, max_overflow=0)
+        except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+            raise ConfigError(f"store: {_kind(url)!r} is no database that can be used here: {error}") from None
+        if self._file is not None:
+            sa.event.listen(self._engine, "connect", self._prepare)
+        with self._told("open"), self._alone():
+            self._check()
+
+    def _prepare(self, connection: Any, _record: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {int(limits.STORE_BUSY_S_MAX * 1000)}")
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[self.durability]}")
+        cursor.close()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Several processes of a new system find no tables at the same moment: one makes them."""
+        if self._file is None:
+            yield
+            return
+        handle = os.open(self._file.with_name(f"{self._file.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+    def _check(self) -> None:
+        with self._engine.begin() as connection:
+            if self._file is not None:
+                [verdict] = connection.execute(sa.text("PRAGMA quick_check(1)")).one()
+                if verdict != "ok":
+                    raise StoreError(f"store {self.name}: damaged ({verdict}); restore a copy, or move it away")
+            version = version_of(connection)
+            if version > VERSION:
+                raise StoreError(
+                    f"store {self.name}: written by a newer version (schema {version}, this one knows {VERSION});"
+                    " run that version, or name another file"
+                )
+            migrate(connection, version)
+
+    def open(self, stream: str) -> Journal:
+        release = self._lock(stream) if self._file is not None else lambda: None
+        try:
+            with self._told("take the stream"), self._engine.begin() as connection:
+                mine = WRITERS.c.stream == stream
+                epoch = (connection.execute(sa.select(WRITERS.c.epoch).where(mine)).scalar() or 0) + 1
+                connection.execute(sa.delete(WRITERS).where(mine))
+                connection.execute(sa.insert(WRITERS).values(stream=stream, epoch=epoch, pid=os.getpid()))
+                last = connection.execute(
+                    sa.select(sa.func.max(ENTRIES.c.sequence)).where(ENTRIES.c.stream == stream)
+                ).scalar()
+        except BaseException:
+            release()
+            raise
+        return _SqlJournal(self, stream, epoch, last or 0, release)
+
+    def _lock(self, stream: str) -> Callable[[], None]:
+        assert self._file is not None, "only files are locked"
+        path = self._file.with_name(f"{self._file.name}.{re.sub(r'[^A-Za-z0-9]+', '-', stream)}.lock")
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.read(handle, 20).decode(errors="replace").strip() or "unknown"
+            os.close(handle)
+            raise StoreError(
+                f"store {self.name}: {stream} is being written by process {holder}; stop it first"
+            ) from None
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, str(os.getpid()).encode(), 0)
+        return lambda: os.close(handle)
+
+    def load(self, stream: str, after: int = 0) -> Iterator[Entry]:
+        query = (
+            sa.select(ENTRIES.c.sequence, ENTRIES.c.crc, ENTRIES.c.body)
+            .where(ENTRIES.c.stream == stream, ENTRIES.c.sequence > after)
+            .order_by(ENTRIES.c.sequence)
+        )
+        expected = after
+        with self._told("read"), self._engine.connect() as connection:
+            for sequence, crc, body in connection.execute(query):
+                expected += 1
+                if sequence != expected:
+                    raise StoreError(f"store {self.name}: {stream} lacks entry {expected}; restore a copy")
+                if crc != _crc(stream, sequence, body):
+                    raise StoreError(
+                        f"store {self.name}: {stream} entry {sequence} is not what was written; restore a copy"
+                    )
+                yield Entry(sequence, bytes(body))
+
+    def append(self, stream: str, epoch: int, last: int, bodies: Sequence[bytes], time_ns: int) -> int:
+        """What a journal's `append` does."""
+        rows = [
+            {"stream": stream, "sequence": number, "time_ns": time_ns, "crc": _crc(stream, number, body), "body": body}
+            for number, body in enumerate(bodies, last + 1)
+        ]
+        with self._told("write"), self._engine.begin() as connection:
+            # Taken before anything is read, so that no other writer comes between (SQLite: no lock upgrade).
+            still = connection.execute(
+                sa.update(WRITERS).where(WRITERS.c.stream == stream, WRITERS.c.epoch == epoch).values(epoch=epoch)
+            )
+            if still.rowcount != 1:
+                raise Fenced(f"store {self.name}: another writer took {stream} over")
+            connection.execute(sa.insert(ENTRIES), rows)
+        return last + len(rows)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    @contextmanager
+    def _told(self, what: str) -> Iterator[None]:
+        """Database errors as ours: what the database said, never what was being written."""
+        try:
+            yield
+        except DBAPIError as error:
+            raise StoreError(f"store {self.name}: cannot {what}: {error.orig}") from None
+        except SQLAlchemyError as error:
+            raise StoreError(f"store {self.name}: cannot {what}: {type(error).__name__}") from None
+
+
+class _SqlJournal(Journal):
+    def __init__(self, store: SqlStore, stream: str, epoch: int, last: int, release: Callable[[], None]) -> None:
+        self._store = store
+        self._stream = stream
+        self._epoch = epoch
+        self._last = last
+        self._release = release
+
+    def append(self, bodies: Sequence[bytes], time_ns: int) -> int:
+        if bodies:
+            self._last = self._store.append(self._stream, self._epoch, self._last, bodies, time_ns)
+        return self._last
+
+    def close(self) -> None:
+        self._release()
+
+
+def _is_file(url: sa.URL) -> bool:
+    return url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:")
+
+
+def _create(path: Path) -> None:
+    """Before SQLite does, so that it never has a wider mode; SQLite gives its WAL the same."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise StoreError(f"store {path}: cannot be opened: {error.strerror}") from None
+
+
+def _kind(url: str) -> str:
+    return url.partition(":")[0][:40]
+
+
+def _crc(stream: str, sequence: int, body: bytes) -> int:
+    return zlib.crc32(body, zlib.crc32(f"{stream}|{sequence}".encode()))
