@@ -17,12 +17,15 @@ from thespian_connector.bus.subscriber import Subscriber
 from thespian_connector.model import OrderBook, Trust
 from thespian_connector.model.errors import ConnectorError
 
-#: What the first minutes allocate (caches, pools) is no leak: slopes begin after this share, at most ten minutes.
-WARM_UP_SHARE = 0.2
-WARM_UP_S_MAX = 600.0
+#: What fills up to its limit is no leak: books and their memory of prices as the price walks (ten minutes), pages that
+#: were shared since the fork as they are written to, the simulator's tape and candles (twenty). Slopes begin later.
+WARM_UP_SHARE = 0.5
+WARM_UP_S_MAX = 1800.0
 #: Growth that a verdict calls flat: of all processes together, an hour.
 FLAT_MB_AN_HOUR = 8.0
 FLAT_DESCRIPTORS_AN_HOUR = 2.0
+#: What one process of the system may hold.
+PROCESS_PSS_MB_MAX = 40.0
 
 
 class Sample(NamedTuple):
@@ -202,14 +205,28 @@ def _verdict(
     processes = {}
     for name, points in sizes.items():
         kept = [point for point in points if point[0] * 3600 >= warm_s]
-        processes[name] = {"pss_mb": points[-1][1], "an_hour_mb": slope([x for x, _ in kept], [y for _, y in kept])}
+        processes[name] = {
+            "first_mb": points[0][1],
+            "warm_mb": kept[0][1],
+            "pss_mb": points[-1][1],
+            "most_mb": max(mb for _, mb in points),
+            "an_hour_mb": slope([x for x, _ in kept], [y for _, y in kept]),
+        }
     flat = slopes["pss_mb"] <= FLAT_MB_AN_HOUR and slopes["descriptors"] <= FLAT_DESCRIPTORS_AN_HOUR
+    over = [name for name, one in processes.items() if name != "simulator" and one["most_mb"] > PROCESS_PSS_MB_MAX]
     last = samples[-1]
     verdict = "flat" if flat else "GROWS"
+    if over:
+        verdict += f", over {PROCESS_PSS_MB_MAX:g} MB: {', '.join(over)}"
     for name, one in processes.items():
-        console.print(f"  {name:<32} PSS {one['pss_mb']:5.1f} MB {one['an_hour_mb']:+.2f} MB/h", highlight=False)
+        console.print(
+            f"  {name:<32} PSS {one['first_mb']:5.1f} MB at first, {one['warm_mb']:5.1f} warm,"
+            f" {one['pss_mb']:5.1f} at last {one['an_hour_mb']:+.2f} MB/h",
+            highlight=False,
+        )
     console.print(
-        f"soak of {seconds / 60:.0f} min, {verdict}: an hour adds PSS {slopes['pss_mb']:+.1f} MB of {last.pss_mb:.0f},"
+        f"soak of {seconds / 60:.0f} min, {verdict}: from minute {warm_s / 60:.0f} on an hour adds"
+        f" PSS {slopes['pss_mb']:+.1f} MB of {last.pss_mb:.0f},"
         f" fds {slopes['descriptors']:+.1f} of {last.descriptors}, feed to reader p50 {slopes['reader_p50_us']:+.0f} us"
         f" of {last.reader_p50_us:.0f}; trust changes {last.trust_changes}, missed {last.missed}, restarts"
         f" {last.restarts}, wrong books {last.wrong}",
@@ -220,6 +237,7 @@ def _verdict(
     return {
         "seconds": seconds,
         "verdict": verdict,
+        "warm_s": warm_s,
         "right": last.wrong == 0,
         "an_hour": slopes,
         "changes": dict(reader.changes),

@@ -7,8 +7,9 @@ import threading
 import time
 from typing import Any
 
+from thespian_connector.books.image import BookImage
 from thespian_connector.limits import FEED_THREAD_SILENT_S_MAX, INSTRUMENTS_RETRY_FIRST_S, INSTRUMENTS_RETRY_MAX_S
-from thespian_connector.model import OrderBook, Trust
+from thespian_connector.model import Trust
 from thespian_connector.model.errors import ConnectorError, Refused
 from thespian_connector.net.events import Subscription
 from thespian_connector.net.feed import FeedSession
@@ -104,12 +105,12 @@ class MarketData(Component):
 
     # -- quick
 
-    def order_book(self, arguments: Arguments) -> OrderBook:
+    def order_book(self, arguments: Arguments) -> BookImage:
         symbol = str(arguments["symbol"])
         if self.session is None or symbol in self._unlisted:
             reason = f"the venue lists no {symbol}" if symbol in self._unlisted else self._why_not
             raise Refused(f"{self.name} has no book of {symbol}: {reason}")
-        return self.session.book(symbol, int(arguments.get("depth", 0)))
+        return self.session.image(symbol, int(arguments.get("depth", 0)))
 
     def status(self, arguments: Arguments) -> dict[str, Any]:
         books = []

@@ -22,6 +22,7 @@ from functools import partial
 from typing import Final
 
 from thespian_connector import limits
+from thespian_connector.books.image import BookImage
 from thespian_connector.books.tracked import TrackedBook
 from thespian_connector.drivers.base import Driver, Endpoints
 from thespian_connector.model import BookStatus, Instrument, OrderBook
@@ -185,11 +186,21 @@ class FeedSession:
 
         :raises UnknownSymbol: its book is not subscribed here.
         """
+        tracked = self._tracked(symbol)
+        with self._intake.lock:
+            return tracked.order_book(depth)
+
+    def image(self, symbol: str, depth: int = 0) -> BookImage:
+        """As :meth:`book`, for whom it is only passed on: the numbers stay text, a third of the memory."""
+        tracked = self._tracked(symbol)
+        with self._intake.lock:
+            return tracked.image(depth)
+
+    def _tracked(self, symbol: str) -> TrackedBook:
         slot = self._slots.get(symbol)
         if slot is None or slot.tracked is None:
             raise UnknownSymbol(f"{self.exchange}: no book of {symbol} in this session")
-        with self._intake.lock:
-            return slot.tracked.order_book(depth)
+        return slot.tracked
 
     def status(self) -> list[BookStatus]:
         """How each book stands; where the venue refused its topic, `reason` has the venue's words."""

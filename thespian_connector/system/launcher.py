@@ -22,7 +22,13 @@ from pathlib import Path
 
 from thespian_connector.actors import logs, process
 from thespian_connector.actors.settings import Settings
-from thespian_connector.limits import LAUNCHER_RESTART_PERIOD_S, LAUNCHER_RESTARTS_MAX, OPEN_FILES_MAX
+from thespian_connector.limits import (
+    HEAP_BLOCK_BYTES_MAX,
+    HEAPS_MAX,
+    LAUNCHER_RESTART_PERIOD_S,
+    LAUNCHER_RESTARTS_MAX,
+    OPEN_FILES_MAX,
+)
 from thespian_connector.model.errors import ConnectorError
 
 from . import config, hardening
@@ -80,6 +86,7 @@ class Launcher:
         os.umask(0o077)  # Thespian's own log, and a log file elsewhere, are nobody else's business
         process.become_subreaper()
         process.raise_file_limit(OPEN_FILES_MAX)
+        process.bound_heap(HEAP_BLOCK_BYTES_MAX, HEAPS_MAX)
         self._wakeup = _wakeup_pipe()
         for number in _STOP_SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:  # `nohup` means it

@@ -122,6 +122,27 @@ def test_a_worker_shows_that_it_lives_and_which_job_holds_it() -> None:
     worker.stop(5)
 
 
+def test_large_blocks_stay_the_kernels_own_after_some_were_freed() -> None:
+    """What glibc does by itself: once a block of 4 MB was freed, the next of 1 MB comes from the heap."""
+    child = python(
+        "import ctypes\n"
+        "from thespian_connector.actors import process\n"
+        "from thespian_connector.limits import HEAP_BLOCK_BYTES_MAX, HEAPS_MAX\n"
+        "class Info(ctypes.Structure):\n"
+        "    _fields_ = [(name, ctypes.c_size_t) for name in 'a b c blocks d e f g h i'.split()]\n"
+        "libc = ctypes.CDLL(None)\n"
+        "libc.mallinfo2.restype = Info\n"
+        "process.bound_heap(HEAP_BLOCK_BYTES_MAX, HEAPS_MAX)\n"
+        "freed = bytes(4 << 20)\n"
+        "del freed\n"
+        "before = libc.mallinfo2().blocks\n"
+        "kept = [bytes(1 << 20) for _ in range(3)]\n"
+        "print(libc.mallinfo2().blocks - before, flush=True)"
+    )
+    out, _ = child.communicate(timeout=60)
+    assert out.strip() == "3"
+
+
 def test_a_full_worker_refuses() -> None:
     worker = Worker("rest", limit_s=1)
     accepted = 0

@@ -128,6 +128,7 @@ def test_the_best_levels_decimals_are_made_once() -> None:
 
 def test_the_memory_of_prices_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert BOOK_PRICES_REMEMBERED_MAX > 5_000, "fewer than the deepest snapshot has would be forgotten in every read"
+    assert BOOK_PRICES_REMEMBERED_MAX <= 5_461, "more would double the dict, and what an hour of walking fills"
     monkeypatch.setattr(side_module, "BOOK_PRICES_REMEMBERED_MAX", 20)
     book = PriceBook()
     for price in range(1, 200):

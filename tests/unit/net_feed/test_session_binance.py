@@ -13,6 +13,7 @@ from support.feeds import BINANCE, QUICK, Feed, b_ack, b_diff, b_live, b_snapsho
 from support.stream_server import CLOSE, frame
 from support.waiting import wait_until
 
+from thespian_connector.actors.messages import pack
 from thespian_connector.model import Channel, Trade, Trust
 from thespian_connector.model.errors import NotSent, UnknownSymbol, UsageError
 from thespian_connector.net.events import BookChanged, FeedEvent, FeedMarker
@@ -218,6 +219,15 @@ def test_frames_sent_stay_under_the_venues_limit_pongs_included() -> None:
                 peer.ping(b"x")
                 peer.expect_pong()
         assert all(later - earlier > 0.9 for earlier, later in zip(times, times[4:], strict=False))
+
+
+def test_an_image_travels_as_the_same_bytes_as_its_book() -> None:
+    with Feed(BINANCE) as feed:
+        b_live(feed)
+        for depth in (0, 1):
+            assert pack(feed.session.image("BTC/USDT", depth)) == pack(feed.session.book("BTC/USDT", depth))
+        with pytest.raises(UnknownSymbol):
+            feed.session.image("DOGE/USDT")
 
 
 def test_silence_is_checked_over_rest_and_quiet_stays_live() -> None:

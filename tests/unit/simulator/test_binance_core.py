@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from thespian_connector.simulator.binance import spelling
 from thespian_connector.simulator.binance.limits import IpLimits, Refusal, interval
 from thespian_connector.simulator.binance.market_data import ranged, rolling_window_ms, time_zone_ms
 from thespian_connector.simulator.binance.names import book_streams, parse
@@ -15,6 +16,7 @@ from thespian_connector.simulator.binance.spelling import Speller
 from thespian_connector.simulator.binance.tape import Aggregates, klines, opening
 from thespian_connector.simulator.faults import Faults
 from thespian_connector.simulator.market import Market, SimTrade
+from thespian_connector.simulator.options import LADDER_LEVELS
 from thespian_connector.simulator.venue import Venue, seeded_account
 from thespian_connector.simulator.world import market_spec
 
@@ -116,6 +118,16 @@ def test_ticks_and_steps_are_spelled_with_eight_digits(symbol: str) -> None:
         assert Decimal(speller.price(ticks)) == ticks * spec.tick
         assert Decimal(speller.quantity(ticks)) == ticks * spec.step
         assert len(speller.price(ticks).partition(".")[2]) == 8
+
+
+def test_the_texts_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    deepest = 2 * LADDER_LEVELS["binance"]
+    assert deepest < spelling.TEXTS_MAX < 3 * deepest, "a snapshot's are all kept, and few that have had their day"
+    monkeypatch.setattr(spelling, "TEXTS_MAX", 20)
+    speller = Speller(market_spec("binance", "BTC/USDT", 10))
+    texts = [speller.price(ticks) for ticks in range(1, 200)]
+    assert len(speller._prices) <= 20
+    assert texts == [speller.price(ticks) for ticks in range(1, 200)]
 
 
 @pytest.mark.parametrize("name", [*book_streams("BTCUSDT"), "btcusdt@kline_1M", "!ticker_4h@arr", "btcusdt@ticker_1d"])

@@ -8,8 +8,9 @@ from decimal import Decimal
 from thespian_connector.simulator.market import MarketSpec
 
 _UNIT = 10**8
-#: Texts of prices kept for one market. At the limit they are thrown away and made anew.
-_TEXTS_MAX = 60_000
+#: Texts of prices kept for one market. At the limit they are thrown away and made anew. More than the two sides of the
+#: deepest snapshot have; a price that walks fills it, and then it holds 3 MB.
+TEXTS_MAX = 20_000
 
 
 def padded(value: Decimal) -> str:
@@ -30,7 +31,7 @@ class Speller:
         """A price in ticks as text."""
         known = self._prices.get(ticks)
         if known is None:
-            if len(self._prices) >= _TEXTS_MAX:
+            if len(self._prices) >= TEXTS_MAX:
                 self._prices.clear()
             whole, part = divmod(ticks * self._tick, _UNIT)
             known = self._prices[ticks] = f"{whole}.{part:08d}"
