@@ -80,7 +80,7 @@ class Control:
         account = venue.account
         documents = {
             "account": lambda: {"accounts": [account.document()], **account.document()},
-            "orders": lambda: venue.orders,
+            "orders": lambda: [order.document() for order in venue.orders],
             "balances": account.balances,
             "requests": lambda: list(venue.requests),
             "usage": venue.usage.document,

@@ -200,11 +200,19 @@ class Faults:
         return bool(self._live)
 
     def matching(
-        self, venue: str, surface: str, *, op: str = "", symbol: str = "", kinds: tuple[str, ...]
+        self,
+        venue: str,
+        surface: str | tuple[str, ...],
+        *,
+        op: str | tuple[str, ...] = "",
+        symbol: str = "",
+        kinds: tuple[str, ...],
     ) -> Fault | None:
         """The oldest standing fault that fits an event, without counting it."""
         if not self._live:
             return None
+        surfaces = (surface,) if isinstance(surface, str) else surface
+        ops = ("", op) if isinstance(op, str) else ("", *op)
         now_ns = self._monotonic_ns()
         if any(fault.over(now_ns) for fault in self._live):
             self._live = [fault for fault in self._live if not fault.over(now_ns)]
@@ -213,19 +221,29 @@ class Faults:
             if (
                 fault.kind in kinds
                 and fault.venue == venue
-                and (fault.surface or surface) == surface
-                and surface in KINDS[fault.kind].surfaces
-                and (not fault.op or fault.op == op)
+                and (fault.surface in surfaces or not fault.surface)
+                and any(name in KINDS[fault.kind].surfaces for name in surfaces)
+                and fault.op in ops
                 and (not fault.symbol or fault.symbol == plain)
             ):
                 return fault
         return None
 
-    def take(self, venue: str, surface: str, *, op: str = "", symbol: str = "", kinds: tuple[str, ...]) -> Fault | None:
+    def take(
+        self,
+        venue: str,
+        surface: str | tuple[str, ...],
+        *,
+        op: str | tuple[str, ...] = "",
+        symbol: str = "",
+        kinds: tuple[str, ...],
+    ) -> Fault | None:
         """The oldest standing fault that fits an event; the event is counted as `fired`.
 
-        :param surface: ``rest``, ``stream``, ``private`` or ``trade``.
-        :param op: what the client does: the path's last part on REST (``depth``), the stream's kind on a socket.
+        :param surface: ``rest``, ``stream``, ``private`` or ``trade``; several, if the event is on each of them: an
+            order that is placed by REST is on ``rest`` and on ``trade``.
+        :param op: what the client does: the path's last part on REST (``depth``), the stream's kind on a socket. A
+            write has several names (see :mod:`writes`), and a fault may give any.
         :param symbol: the venue's name or the unified one.
         """
         fault = self.matching(venue, surface, op=op, symbol=symbol, kinds=kinds)

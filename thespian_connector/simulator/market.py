@@ -83,6 +83,8 @@ class Market:
     batch_id: int = field(init=False, default=0)
     last_batch_ns: int = field(init=False, default=0)
     listeners: list[Callable[[Batch], None]] = field(init=False, default_factory=list)
+    #: Told after every listener; they may trade in turn, which makes the next batch.
+    followers: list[Callable[[Batch], None]] = field(init=False, default_factory=list)
     _trades: list[SimTrade] = field(init=False, default_factory=list)
     _next_trade_id: int = field(init=False, default=1)
 
@@ -131,6 +133,8 @@ class Market:
         self.history.append(self.batch_id, now_ns, raw)
         for listener in self.listeners:
             listener(batch)
+        for follower in self.followers:
+            follower(batch)
         return batch
 
     def levels_at(self, batch_id: int) -> tuple[list[tuple[Decimal, Decimal]], list[tuple[Decimal, Decimal]]] | None:

@@ -15,6 +15,7 @@ from thespian_connector.model.decimals import text
 
 from .faults import Fault, Faults
 from .market import Market
+from .orders import SimOrder
 from .usage import Usage
 
 #: Write requests (and requests during a ban) remembered for the judge. Older ones are dropped.
@@ -88,7 +89,8 @@ class Venue:
         self.account = account
         self.settings = dict(settings or {})
         self.requests: deque[dict[str, Any]] = deque(maxlen=REQUESTS_MAX)
-        self.orders: list[dict[str, Any]] = []
+        #: Every order ever accepted, the oldest first.
+        self.orders: list[SimOrder] = []
         #: Set by a front whose streams do not tick while nobody listens: brings the update ids of a symbol's stream
         #: (native, name as journaled) up to now, before the truth of now is told.
         self.look: Callable[[str, str], None] = lambda _native, _stream: None
@@ -99,7 +101,9 @@ class Venue:
         """A number of the front's settings; the fronts name them all, so a missing one is a bug."""
         return self.settings[name]
 
-    def take(self, surface: str, *kinds: str, op: str = "", symbol: str = "") -> Fault | None:
+    def take(
+        self, surface: str | tuple[str, ...], *kinds: str, op: str | tuple[str, ...] = "", symbol: str = ""
+    ) -> Fault | None:
         """:meth:`Faults.take` for this venue."""
         return self.faults.take(self.name, surface, op=op, symbol=symbol, kinds=kinds)
 
