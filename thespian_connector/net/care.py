@@ -15,6 +15,7 @@ from typing import Final, Protocol
 from thespian_connector import limits
 from thespian_connector.books.states import Wants
 from thespian_connector.books.tracked import TrackedBook
+from thespian_connector.model import Trust
 from thespian_connector.model.errors import ConnectorError
 from thespian_connector.model.wire import BookSnapshot
 
@@ -95,6 +96,12 @@ class BookCare:
         slot.check_due_ns = 0
 
     # -- the clock
+
+    @property
+    def content(self) -> bool:
+        """Every book is LIVE, and nothing is being asked for."""
+        live = all(slot.tracked is not None and slot.tracked.trust is Trust.LIVE for slot in self._slots)
+        return live and not self._errands.busy
 
     def tick(self, now_ns: int) -> None:
         for slot in self._slots:

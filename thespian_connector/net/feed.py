@@ -36,7 +36,7 @@ from .events import FeedEvent, FeedTiming, Subscription
 from .intake import Intake, Tap
 from .line import Line
 from .lines import Lines
-from .redial import Redial
+from .redial import ConnectGuard, Redial
 from .slot import Slot
 from .socket import Dropped
 
@@ -124,8 +124,9 @@ class FeedSession:
 
     def _connections(self, budget: Budget | None, redundancy: int, rotate_after_s: float, rng: random.Random) -> Lines:
         timing = self._timing
+        guard = ConnectGuard(budget)
         redial = partial(
-            Redial, self._name, mailbox=self._mailbox, count=self.count, budget=budget, timing=timing, rng=rng
+            Redial, self._name, mailbox=self._mailbox, count=self.count, guard=guard, timing=timing, rng=rng
         )
         return Lines(
             self._name,
@@ -294,6 +295,13 @@ class FeedSession:
             self._intake.prints.tell(sharing.overdue(now_ns), time.time_ns())
         self._care.tick(now_ns)
         self._lines.send_due(now_ns)
+        if self._is_quiet(now_ns):
+            self._next_tick_ns = now_ns + int(self._timing.tick_s * _NS) * limits.FEED_QUIET_TICKS
+
+    def _is_quiet(self, now_ns: int) -> bool:
+        """Nothing comes and nothing is wanting."""
+        silent = self.silent_for_ns(now_ns) >= self._timing.tick_s * _NS
+        return silent and self._lines.complete and self._care.content
 
     # -- connections come and go
 

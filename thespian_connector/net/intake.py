@@ -95,7 +95,7 @@ class Intake:
         self._told_ns = 0
         self._control_messages = 0
         self._counts: dict[str, int] = {}
-        self.sharing = Sharing(self._slots.values(), self.lock)
+        self.sharing = Sharing(self._slots.values(), self.lock, timing.silent_reconnect_s / 2)
         self.prints = Prints(driver.exchange, self._slots, on_event, self.count, lambda: self.interrupted)
 
     # -- messages
@@ -126,6 +126,7 @@ class Intake:
             tracked = slot.tracked
             with lock:
                 if shared and slot.arbiter is not None:
+                    sharing.deliveries.note(event.stream, line, now_ns)
                     outcome = sharing.on_diff(slot, slot.arbiter, line, event, now_ns=now_ns, wall_ns=wall_ns)
                 else:
                     slot.heard_ns = slot.proved_ns = now_ns
@@ -156,6 +157,8 @@ class Intake:
         self.changed(slot, levels=outcome is Outcome.APPLIED)
 
     def _other(self, event: WireEvent, line: int, now_ns: int, wall_ns: int) -> None:
+        if self.sharing.active and isinstance(event, WireTrades | TopOfBook | BookSnapshot | WireTicker):
+            self.sharing.deliveries.note(event.stream, line, now_ns)
         if isinstance(event, WireTrades):
             self.prints.trades(event, line, now_ns, wall_ns)
         elif isinstance(event, TopOfBook):

@@ -17,6 +17,7 @@ class Line:
     """A socket and its subscriptions. Every method may raise `Dropped`: then it is over.
 
     :param key: names it among the connections of its session, past ones too.
+    :param seat: which of the connections that are kept open it is; a successor has its predecessor's.
     :param lifetime_s: another one should take over after this long (0: never).
     :ivar data_ns: when data came last; acks and pongs are none.
     :ivar behind_ns: since when another connection brings data and this one does not (0: it does).
@@ -30,6 +31,7 @@ class Line:
         driver: Driver,
         *,
         key: int,
+        seat: int,
         topics: Iterable[str],
         timing: FeedTiming,
         lifetime_s: float,
@@ -40,6 +42,7 @@ class Line:
         self.subscriber = Subscriber(driver, timing.ack_s)
         self.subscriber.subscribe(topics)
         self.key = key
+        self.seat = seat
         self.opened_ns = self.data_ns = self._bytes_ns = self._kept_alive_ns = now_ns
         self.behind_ns = 0
         self.retiring = False

@@ -2,8 +2,8 @@
 
 **Rotation.** A connection that is near the venue's own cut, or that the venue announced to close, is *retiring*:
 another is opened beside it, and when that one alone would do (`Sharing.covers`), the retiring one is closed.
-**Redundancy** is the same with two that stay. Whatever is lost is dialled again, one at a time, under the venue's limit
-of connects (`Redial`).
+**Redundancy** is the same with two that stay, each in a *seat* of its own: what is lost is dialled again for that seat,
+with its own back-off, under the venue's limit of connects (`Redial`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import random
 import select
 import time
 from collections.abc import Callable, Collection, Iterable
+from functools import partial
 from typing import Final, Protocol
 
 from thespian_connector import limits
@@ -74,14 +75,13 @@ class Lines:
         self._topics = topics
         self._owner = owner
         self._sharing = sharing
-        self._redundancy = redundancy
         self._lifetime_s = rotate_after_s or driver.stream_limits.lifetime_s
         self._timing = timing
         self._rng = rng
         self._by_fd: dict[int, Line] = {}
         self._poll = select.poll()
         self._poll.register(mailbox.wake_fd, select.POLLIN)
-        self._redial = redial(self._connect, self._opened)
+        self._redials = [redial(self._connect, partial(self._opened, seat)) for seat in range(redundancy)]
 
     def wait(self, timeout_ms: int) -> Iterable[Line]:
         """The connections that have something to read, after `timeout_ms` at most."""
@@ -94,6 +94,11 @@ class Lines:
 
     # -- the clock
 
+    @property
+    def complete(self) -> bool:
+        """All that are wanted are open, and none is to be replaced."""
+        return len(self.open) == len(self._redials) and not any(line.retiring for line in self.open)
+
     def tick(self, now_ns: int) -> None:
         """Dial what is missing, close what has a successor, give up what is dead."""
         for line in self.open:
@@ -104,9 +109,10 @@ class Lines:
                 self.lose(line, dropped.reason, str(dropped))
         if len(self.open) > 1:
             self._find_silent(now_ns)
+            self._find_dead_topic(now_ns)
         staying = [line for line in self.open if not line.retiring]
-        if len(staying) < self._redundancy:
-            self._redial.tick(now_ns)
+        if len(staying) < len(self._redials):
+            self._dial(now_ns)
         elif len(staying) < len(self.open) and all(self._sharing.covers(line, now_ns) for line in staying):
             for line in self.open:
                 if line.retiring:
@@ -138,18 +144,33 @@ class Lines:
             elif now_ns - line.behind_ns >= self._timing.silent_reconnect_s * _NS:
                 self.lose(line, "silent", "no data, while another connection brings some")
 
+    def _find_dead_topic(self, now_ns: int) -> None:
+        """One that brings nothing of some topic, while another does, is no second one."""
+        found = self._sharing.deliveries.dead(self.open, now_ns)
+        if found is not None:
+            line, topic = found
+            self.lose(line, "dead_topic", f"nothing of {topic}, while another connection brings it")
+
     # -- coming and going
+
+    def _dial(self, now_ns: int) -> None:
+        """For each seat that nobody stays in."""
+        taken = {line.seat for line in self.open if not line.retiring}
+        for seat, redial in enumerate(self._redials):
+            if seat not in taken:
+                redial.tick(now_ns)
 
     def _connect(self, wake_fd: int) -> StreamSocket:
         return connect(self._url, timeout_s=self._timing.connect_s, wake_fd=wake_fd, classify=self._driver.classify)
 
-    def _opened(self, socket: StreamSocket) -> None:
+    def _opened(self, seat: int, socket: StreamSocket) -> None:
         now_ns = time.monotonic_ns()
         self.connects += 1
         line = Line(
             socket,
             self._driver,
             key=self.connects,
+            seat=seat,
             topics=self._topics,
             timing=self._timing,
             lifetime_s=self._lifetime_s * self._rng.uniform(*limits.LIFETIME_SHARE),
@@ -172,10 +193,10 @@ class Lines:
         _LOG.warning("%s: connection lost: %s", self._name, detail)
         self._owner.count(f"dropped_{reason}")
         now_ns = time.monotonic_ns()
-        self._redial.lost(now_ns - line.opened_ns, now_ns)
+        self._redials[line.seat].lost(now_ns - line.opened_ns, now_ns)
         self._leave(line, now_ns)
         if not self.open:
-            self._redial.tick(now_ns)
+            self._dial(now_ns)
 
     def lose_all(self, reason: str, detail: str) -> None:
         for line in self.open:
@@ -195,4 +216,5 @@ class Lines:
         """The session ends; nobody is told."""
         for line in self.open:
             self._remove(line)
-        self._redial.close(limits.JOIN_S)
+        for redial in self._redials:
+            redial.close(limits.JOIN_S)

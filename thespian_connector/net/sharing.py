@@ -17,6 +17,7 @@ from thespian_connector.books.arbiter import Arbiter
 from thespian_connector.books.states import Outcome
 from thespian_connector.model.wire import BookDiff, BookSnapshot
 
+from .deliveries import Deliveries
 from .line import Line
 from .slot import Slot
 from .tape import Told
@@ -28,12 +29,14 @@ class Sharing:
     """Session's thread only.
 
     :param lock: held while a book changes.
+    :param grace_s: what one connection brought, each other must have brought after this.
     :ivar active: there is more than one connection.
     """
 
-    def __init__(self, slots: Iterable[Slot], lock: threading.Lock) -> None:
+    def __init__(self, slots: Iterable[Slot], lock: threading.Lock, grace_s: float) -> None:
         self.active = False
         self._slots = list(slots)
+        self.deliveries = Deliveries((topic for slot in self._slots for topic in slot.topics), grace_s)
         self._lock = lock
 
     # -- connections
@@ -53,6 +56,7 @@ class Sharing:
                     for other in others:
                         slot.arbiter.adopt(other.key)
                 slot.arbiter.open(line.key, time.time_ns())
+        self.deliveries.forget()
         self.active = True
 
     def resubscribed(self, slot: Slot, lines: Collection[Line]) -> None:
@@ -67,6 +71,7 @@ class Sharing:
         restarted), and the trades that need to wait no longer."""
         torn: list[Slot] = []
         trades: list[tuple[Slot, Told]] = []
+        self.deliveries.forget()
         for slot in self._slots:
             whole = any(self._covers(other, slot, now_ns, at_once=True) for other in left)
             trades += [(slot, told) for told in slot.tape.leave(line.key)]

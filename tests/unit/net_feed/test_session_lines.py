@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec import structs
 from support.feeds import BINANCE, BYBIT, QUICK, Feed, b_ack, b_diff, b_live, b_snapshot, y_ack, y_book, y_live
 from support.stream_server import Peer
 from support.waiting import wait_until
@@ -170,6 +171,36 @@ def test_the_silent_one_of_a_pair_is_replaced() -> None:
         second.expect_closed()
         b_ack(feed.server.accept())
         assert whats(feed) == ["live"]
+
+
+def test_one_that_lost_a_single_topic_of_a_pair_is_replaced() -> None:
+    """Its other topic goes on, so that it is not silent; the first has both."""
+    with Feed(
+        BINANCE,
+        channels=(Channel.BOOK, Channel.TRADE),
+        redundancy=2,
+        timing=structs.replace(QUICK, silent_reconnect_s=0.6),
+    ) as feed:
+        first, second = both(feed)
+        number = 13
+
+        def step() -> bool:
+            nonlocal number
+            first.send(b_diff(number, number), b_trade(number))
+            second.send(b_trade(number))
+            number += 1
+            return feed.session.counters.get("dropped_dead_topic", 0) > 0
+
+        wait_until(step, 20, "the one without a book's stream is dropped", 0.05)
+        second.expect_closed()
+        third = feed.server.accept()
+        b_ack(third)
+        first.send(b_diff(number, number))
+        third.send(b_diff(number, number), b_diff(number + 1, number + 1))
+        feed.wait_update(number + 1)
+        assert whats(feed) == ["live"], "the book never noticed"
+        assert trades(feed) == [str(one) for one in range(13, number)]
+        assert feed.session.counters["gaps"] == 0
 
 
 def test_a_snapshot_of_the_second_never_moves_the_book_back() -> None:
