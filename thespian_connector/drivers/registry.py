@@ -4,30 +4,56 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from thespian_connector.model.errors import UnknownExchange
 
 from .base import Driver
+
+if TYPE_CHECKING:
+    from .trading import TradingDriver
 
 _DRIVERS = {
     "binance": ("thespian_connector.drivers.binance.driver", "BinanceDriver"),
     "bybit": ("thespian_connector.drivers.bybit.driver", "BybitDriver"),
     "mock": ("thespian_connector.drivers.mock.driver", "MockDriver"),
 }
-#: The names that `driver_for` takes.
+_TRADING = {
+    "binance": ("thespian_connector.drivers.binance.trading", "BinanceTrading"),
+    "bybit": ("thespian_connector.drivers.bybit.trading", "BybitTrading"),
+    "mock": ("thespian_connector.drivers.mock.trading", "MockTrading"),
+}
+#: The names that `driver_for` and `trading_for` take.
 EXCHANGES: tuple[str, ...] = tuple(_DRIVERS)
 
 
 @cache
 def driver_for(exchange: str) -> Driver:
-    """The driver of `exchange`. Drivers have no state: one instance serves all.
+    """The driver of `exchange`, its market half. Drivers have no state: one instance serves all.
 
     :raises UnknownExchange: no such exchange; the message names the choices.
     """
-    try:
-        module, name = _DRIVERS[exchange]
-    except KeyError:
-        raise UnknownExchange(f"{exchange!r} is not an exchange; choose one of {', '.join(EXCHANGES)}") from None
-    driver = getattr(import_module(module), name)()
+    driver = _made(_DRIVERS, exchange)
     assert isinstance(driver, Driver)
     return driver
+
+
+@cache
+def trading_for(exchange: str) -> TradingDriver:
+    """The trading half of the driver of `exchange`.
+
+    :raises UnknownExchange: no such exchange; the message names the choices.
+    """
+    from .trading import TradingDriver  # its signers cost a process 12 MB that only wants market data
+
+    driver = _made(_TRADING, exchange)
+    assert isinstance(driver, TradingDriver)
+    return driver
+
+
+def _made(known: dict[str, tuple[str, str]], exchange: str) -> object:
+    try:
+        module, name = known[exchange]
+    except KeyError:
+        raise UnknownExchange(f"{exchange!r} is not an exchange; choose one of {', '.join(EXCHANGES)}") from None
+    return getattr(import_module(module), name)()

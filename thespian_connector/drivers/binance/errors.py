@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -30,7 +31,9 @@ EXCHANGE = "binance"
 RETRY_AFTER_S_MAX = 7 * 86400
 MESSAGE_CHARS_MAX = 300
 
-#: Codes whose meaning does not depend on the text beside them. Any other negative code is a definite refusal.
+#: Codes whose meaning does not depend on the text beside them. Any other negative code is a definite refusal: by
+#: filters and parameters (-1013, -11xx), by the engine (-2010, -2011, -2038), for ids of two orders (-2039), of a
+#: cancel-replace of which neither half happened (-2022).
 _BY_CODE: dict[int, type[ExchangeError]] = {
     -1000: ServerFault,  # UNKNOWN: an internal error
     -1001: ServerFault,  # DISCONNECTED
@@ -48,7 +51,10 @@ _BY_CODE: dict[int, type[ExchangeError]] = {
     -2015: AuthError,
     -2016: Maintenance,  # no trading window
     -2021: OutcomeUnknown,  # cancel-replace: exactly one leg happened; its `data` says which
+    -2026: OrderNotFound,  # archived: older than 90 days, without a fill
 }
+#: Their errors carry the whole body: it says what became of each half of a cancel-replace.
+_WITH_DATA = frozenset((-2021, -2022))
 _BY_STATUS: dict[int, type[ExchangeError]] = {
     401: AuthError,
     403: Banned,  # the firewall; abuse of the limits is its usual reason
@@ -60,6 +66,10 @@ _BY_STATUS: dict[int, type[ExchangeError]] = {
 _TEXTS: dict[tuple[int, str], type[ExchangeError]] = {
     (-2010, "insufficient balance"): InsufficientBalance,
     (-2010, "market is closed"): Maintenance,
+    (-2010, "this action is disabled on this account"): AuthError,
+    (-2010, "this account may not place or cancel orders"): AuthError,
+    (-2011, "this action is disabled on this account"): AuthError,
+    (-2011, "this account may not place or cancel orders"): AuthError,
     (-2011, "unknown order sent"): OrderNotFound,
     (-1003, "banned"): Banned,
 }
@@ -68,6 +78,7 @@ _TEXTS: dict[tuple[int, str], type[ExchangeError]] = {
 class _Envelope(msgspec.Struct):
     code: int
     msg: str = ""
+    data: Any = None
 
 
 _envelope = msgspec.json.Decoder(_Envelope)
@@ -84,12 +95,31 @@ def classify(status: int, headers: Mapping[str, str], body: bytes) -> ExchangeEr
         if kind is Rejected:
             message = f"{EXCHANGE}: HTTP {status}, the venue has no such endpoint (any more)"
         return kind(message, exchange=EXCHANGE, status=status, retry_after_s=_retry_after_s(headers))
+    return _error(status, envelope, _retry_after_s(headers), body)
+
+
+def of_socket(status: int, error: bytes) -> ExchangeError:
+    """The error of a WebSocket API's answer: `error` is ``{"code":..,"msg":..,"data":{..}}``, `status` as HTTP's."""
+    envelope = _read(error)
+    if envelope is None:
+        kind = ServerFault if status >= 500 else _BY_STATUS.get(status, ServerFault)
+        return kind(f"{EXCHANGE}: status {status} without an error", exchange=EXCHANGE, status=status)
+    pause = None
+    if isinstance(envelope.data, dict):  # epoch milliseconds, both
+        until, now = envelope.data.get("retryAfter"), envelope.data.get("serverTime")
+        if type(until) is int and type(now) is int:
+            pause = _sane((until - now) / 1000)
+    return _error(status, envelope, pause, error)
+
+
+def _error(status: int, envelope: _Envelope, retry_after_s: float | None, body: bytes) -> ExchangeError:
     return _kind(status, envelope)(
         f"{EXCHANGE}: {envelope.msg[:MESSAGE_CHARS_MAX]} (code {envelope.code}, HTTP {status})",
         exchange=EXCHANGE,
         code=envelope.code,
         status=status,
-        retry_after_s=_retry_after_s(headers),
+        retry_after_s=retry_after_s,
+        data=body if envelope.code in _WITH_DATA else b"",
     )
 
 
@@ -121,8 +151,11 @@ def _retry_after_s(headers: Mapping[str, str]) -> float | None:
     for name, value in headers.items():
         if name.lower() == "retry-after":
             try:
-                seconds = float(value)
+                return _sane(float(value))
             except ValueError:  # an HTTP date: not this venue's
                 return None
-            return seconds if math.isfinite(seconds) and 0 <= seconds <= RETRY_AFTER_S_MAX else None
     return None
+
+
+def _sane(seconds: float) -> float | None:
+    return seconds if math.isfinite(seconds) and 0 <= seconds <= RETRY_AFTER_S_MAX else None
