@@ -86,8 +86,9 @@ FEED_QUIET_TICKS = 2
 FEED_BATCH_MESSAGES = 64
 #: With conflation, how long to take chunk after chunk before the changed books are told, even if more waits.
 CONFLATE_S_MAX = 0.02
-#: Levels kept on one side of a book. At the limit the worst are forgotten and are no longer certified.
-BOOK_LEVELS_MAX = 20_000
+#: Levels kept on one side of a book. At the limit the worst are forgotten and are no longer certified. Twice the deepest
+#: snapshot: 1.7 MB.
+BOOK_LEVELS_MAX = 10_000
 #: Prices of one side whose ticks are remembered. At the limit all are forgotten and parsed anew. More than the deepest
 #: snapshot has, and little more: a book whose price walks fills it in minutes, and then it holds 2.5 MB.
 BOOK_PRICES_REMEMBERED_MAX = 5_120
