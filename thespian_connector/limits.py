@@ -306,3 +306,11 @@ RECONCILE_MISSES_MIN = 2
 
 #: Another process writes to the same file. At the limit the append failed, and nothing is sent.
 STORE_BUSY_S_MAX = 5.0
+
+# -- signed requests (net/trading.py)
+
+#: How late a signed request may reach the venue. Short, because an order whose answer is lost stays in doubt for so
+#: long; longer than any round trip that one would trade on.
+RECV_WINDOW_MS = 2_000
+#: Pages of one listing. A venue that gives more gives the same ones again.
+LISTING_PAGES_MAX = 1_000

@@ -120,7 +120,8 @@ class RestClient:
     ) -> bytes:
         """The body of a good answer.
 
-        Idempotent requests are tried up to `tries_max` times, with back-off, within the deadline; others once.
+        Idempotent requests are tried up to `tries_max` times, with back-off, within the deadline; others once, unless
+        no byte of it left or the venue refused its timestamp.
 
         :param deadline_s: seconds from now, for waiting and all tries together; None: `limits.REST_CALL_S_MAX`.
         :param bypass: pass an open breaker (cancels, order queries, the kill switch).
@@ -146,7 +147,9 @@ class RestClient:
             try:
                 return self._once(call)
             except (TransportError, RateLimited, ClockError) as error:
-                if not call.request.idempotent or tries >= self._tries_max:
+                # What provably was not executed may be sent again, whatever it was.
+                unexecuted = isinstance(error, (NotSent, ClockError))
+                if not (call.request.idempotent or unexecuted) or tries >= self._tries_max:
                     raise
                 if isinstance(error, RateLimited) and error.retry_after_s is None:
                     raise  # nobody knows when it makes sense
