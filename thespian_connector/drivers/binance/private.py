@@ -25,6 +25,7 @@ from .signing import signed_params
 _SUBSCRIBED_ALREADY = -2035
 _UNAUTHORIZED = 401
 _WORDS_MAX = 300
+_ID_MAX = 2**63 - 1
 _Name = Annotated[str, Meta(min_length=1)]
 
 
@@ -162,7 +163,7 @@ def _answer(message: dict[str, Any]) -> PrivateEvent:
     A 401 that names no request is the end of everything on this connection: the key was revoked.
     """
     number, status, error = message.get("id"), message["status"], message.get("error")
-    request_id = number if type(number) is int and number > 0 else 0
+    request_id = number if type(number) is int and 0 < number <= _ID_MAX else 0
     if error is None:
         return Ack(request_id, status == 200, "" if status == 200 else "refused without a reason")
     code, words = (error.get("code"), error.get("msg")) if isinstance(error, dict) else (None, error)
