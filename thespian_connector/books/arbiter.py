@@ -6,7 +6,8 @@ to the book's last update, for then everything that the book lacks has come or w
 - an update that follows the book is applied, whichever socket brings it first; the other's copy is stale;
 - an update ahead of the book waits as long as some other socket keeps the book; only when none does is it a gap;
 - a snapshot on the stream starts its socket's run. It replaces the book only if no other socket keeps it, so that it
-  never moves back (nor jumps ahead) a book that is whole;
+  never moves back (nor jumps ahead) a book that is whole; but a book of one level is whole in every message, and takes
+  the newest, whichever socket brings it;
 - Bybit's ``u == 1`` starts new numbering on its socket (an *epoch*); such a snapshot waits in the same way, until the
   other socket starts anew too, closes, or has been silent for too long.
 """
@@ -177,7 +178,8 @@ class Arbiter:
         state.begin(snapshot)
         if renumbered:
             state.epoch += 1
-        if not self.book.joined or not self._kept_by_other(socket):
+        newest = snapshot.limit == 1 and state.epoch == self._epoch and snapshot.update_id > self.book.update_id
+        if newest or not self.book.joined or not self._kept_by_other(socket):
             self._epoch = state.epoch
             return self._take(state, snapshot, now_ns)
         if state.epoch == self._epoch and snapshot.update_id <= self.book.update_id:

@@ -174,3 +174,28 @@ def test_a_resubscribed_stream_whose_book_nobody_keeps_starts_over() -> None:
     assert arbiter.book.wants is Wants.NOTHING
     arbiter.on_snapshot(snapshot(110), 3, socket=A)
     assert state(arbiter) == (110, Trust.LIVE, 2)
+
+
+def test_a_book_of_one_level_follows_whichever_socket_is_first_and_never_goes_back() -> None:
+    """Every message is the whole book: one socket that stands still holds nothing up."""
+
+    def top(update_id: int) -> BookSnapshot:
+        return BookSnapshot("AB", "s", update_id, [("10", str(update_id))], [("11", "1")], 1)
+
+    arbiter = Arbiter(
+        TrackedBook("x", "A/B", "s", sequencing="step", snapshot_by_rest=False, depth=1), snapshot_by_rest=False
+    )
+    arbiter.open(A, 0)
+    arbiter.on_snapshot(top(100), 0, socket=A)
+    arbiter.open(B, 1)
+    assert arbiter.on_snapshot(top(100), 2, socket=B) is IGNORED
+    for update_id in range(101, 120):
+        assert arbiter.on_snapshot(top(update_id), 3, socket=A) is APPLIED
+        if update_id < 110:  # then B brings no more
+            assert arbiter.on_snapshot(top(update_id), 4, socket=B) is IGNORED
+    assert (arbiter.book.update_id, arbiter.book.trust) == (119, Trust.LIVE)
+    assert arbiter.on_snapshot(top(110), 5, socket=B) is IGNORED
+    assert arbiter.on_snapshot(top(120), 6, socket=B) is APPLIED
+    assert arbiter.book.best()[0].quantity == 120  # type: ignore[union-attr]  # the book has a bid
+    assert arbiter.on_snapshot(top(1), 7, socket=A) is BUFFERED, "A's service started anew; B keeps the book"
+    assert (arbiter.book.update_id, arbiter.book.trust) == (120, Trust.LIVE)
