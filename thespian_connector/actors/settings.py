@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
@@ -10,6 +10,7 @@ from thespian_connector.model import Channel, Environment
 
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")]
 Port = Annotated[int, Meta(ge=0, le=65535)]
+KeyPlace = Annotated[str, Meta(pattern=r"^(|env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$")]
 Symbol = Annotated[str, Meta(pattern=r"^[A-Z0-9]{1,20}/[A-Z0-9]{1,20}$")]
 
 
@@ -42,6 +43,9 @@ class ExchangeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     #: Levels a side of each published book.
     publish_depth: Annotated[int, Meta(ge=1, le=1000)] = 20
     shard_symbols: Annotated[int, Meta(ge=1)] = 25
+    #: Where the account's key and secret are: ``env:NAME`` or ``file:PATH``. Without both there is no trading.
+    api_key: KeyPlace = ""
+    api_secret: KeyPlace = ""
     redundancy: Annotated[int, Meta(ge=1, le=2)] = 1
     rotate_after_s: Annotated[float, Meta(ge=0)] = 0.0
     urls: dict[str, str] = field(default_factory=dict)
@@ -56,10 +60,28 @@ class SimulatorSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     control_port: Port = 0
 
 
+class StoreSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where orders are journaled. `url`: ``sqlite`` (state.db in the runtime directory), ``memory``, or a database as
+    SQLAlchemy spells it. `durability`: "process" survives the end of any process, "power" the loss of power too."""
+
+    url: Annotated[str, Meta(min_length=1)] = "sqlite"
+    durability: Literal["process", "power"] = "process"
+
+
+class OrderSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`prefix`: client order ids that we make begin with it; it tells our orders from others' on the same account, so
+    two systems on one account need two. `timeout_s`: until when an order may be sent, where the caller does not say."""
+
+    prefix: Annotated[str, Meta(pattern=r"^[A-Za-z0-9]{1,8}$")] = "tc"
+    timeout_s: Annotated[float, Meta(gt=0, le=60)] = 5.0
+
+
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     system: SystemSettings = SystemSettings()
     exchanges: dict[Name, ExchangeSettings] = field(default_factory=dict)
     simulator: SimulatorSettings = SimulatorSettings()
+    store: StoreSettings = StoreSettings()
+    orders: OrderSettings = OrderSettings()
 
 
 class ExchangeStart(Struct, frozen=True, kw_only=True):
@@ -69,6 +91,14 @@ class ExchangeStart(Struct, frozen=True, kw_only=True):
     settings: ExchangeSettings
     #: Where the rate budgets of all systems of this user are.
     budget_dir: str = ""
+    #: "sqlite" is spelled out by Root.
+    store: StoreSettings = StoreSettings()
+    orders: OrderSettings = OrderSettings()
+
+    @property
+    def trades(self) -> bool:
+        """Whether there is an account to trade with."""
+        return bool(self.settings.api_key and self.settings.api_secret)
 
 
 class AggregatorStart(Struct, frozen=True, kw_only=True):

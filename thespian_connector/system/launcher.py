@@ -89,7 +89,8 @@ class Launcher:
         process.bound_heap(HEAP_BLOCK_BYTES_MAX, HEAPS_MAX)
         self._wakeup = _wakeup_pipe()
         for number in _STOP_SIGNALS:
-            if signal.getsignal(number) is not signal.SIG_IGN:  # `nohup` means it
+            # `nohup` means it; a shell that ignores SIGINT for what it runs in the background does not.
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._on_stop_signal)
         signal.signal(signal.SIGTSTP, signal.SIG_IGN)  # Ctrl-Z would freeze books that traders look at
         signal.signal(signal.SIGCHLD, lambda *_: None)  # so that it wakes the loop
