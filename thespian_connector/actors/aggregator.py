@@ -13,7 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from thespian_connector.books.merge import best, merge
-from thespian_connector.limits import FEED_THREAD_SILENT_S_MAX, MERGE_ASK_S_MAX, MERGE_ASKED_MAX, WATCH_EVERY_S
+from thespian_connector.limits import (
+    FEED_THREAD_SILENT_S_MAX,
+    MERGE_ASK_S_MAX,
+    MERGE_ASKED_MAX,
+    WATCH_AGAIN_S,
+    WATCH_EVERY_S,
+)
 from thespian_connector.model import BestPrices, OrderBook, Trust
 from thespian_connector.model.errors import Refused
 
@@ -26,6 +32,8 @@ from .threads import crash
 logger = logging.getLogger(__name__)
 
 FEEDS = "exchange/*/market-data/*"
+#: Between two ticks while deep books have deadlines.
+_BUSY_TICK_S = 0.25
 
 
 @dataclass
@@ -43,7 +51,7 @@ class _DeepBook:
 
 class Aggregator(Component):
     kind = "aggregator"
-    tick_s = 0.25
+    tick_s = 1.0
 
     def started(self, body: bytes) -> None:
         start = unpack(body, AggregatorStart)
@@ -79,6 +87,8 @@ class Aggregator(Component):
         for number, deep in list(self._deep.items()):
             if now > deep.deadline:
                 self._finish(number)
+        if not self._deep:
+            self.pace(self.tick_s)
 
     def handle(self, message: Message, sender: Address) -> None:
         if isinstance(message, Found):
@@ -111,6 +121,8 @@ class Aggregator(Component):
         feeds = {one.name: one for one in message.components}
         if feeds == self._feeds:
             return
+        # Asking is what lets Registry tell of further changes.
+        self._watch_due = min(self._watch_due, time.monotonic() + WATCH_AGAIN_S)
         self._feeds = feeds
         alive = {one.incarnation for one in feeds.values()}
         self._asked = {incarnation: count for incarnation, count in self._asked.items() if incarnation in alive}
@@ -142,6 +154,7 @@ class Aggregator(Component):
         number = self._deep_count
         deep = _DeepBook(client, request, symbol, depth, time.monotonic() + MERGE_ASK_S_MAX, books)
         self._deep[number] = deep
+        self.pace(_BUSY_TICK_S)
         for exchange in [exchange for exchange, book in books.items() if _needs_more(book, depth)]:
             if self._ask(number, exchange, deep):
                 deep.waiting.add(exchange)

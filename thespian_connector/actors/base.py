@@ -46,7 +46,8 @@ class BaseActor(Actor):  # type: ignore[misc]  # Thespian has no types
 
     #: What `status` calls it.
     kind: ClassVar[str] = "actor"
-    #: Seconds between two `tick` calls; 0: none.
+    #: Seconds between two `tick` calls, as long as :meth:`pace` does not say otherwise; 0: none. A tick costs a turn of
+    #: Thespian's loop, a fifth of a millisecond and more: many in a second are what an idle system consists of.
     tick_s: ClassVar[float] = 0.0
     #: An actor without a parent of ours ends itself when the launcher has gone, and beats (at its ticks) for it.
     watches_launcher: ClassVar[bool] = False
@@ -78,7 +79,7 @@ class BaseActor(Actor):  # type: ignore[misc]  # Thespian has no types
         """Thespian says that a child ended; it may say so twice, and while the process still runs."""
 
     def tick(self, now: float) -> None:
-        """Every `tick_s`; `now` is monotonic seconds."""
+        """Every `tick_s`, or as :meth:`pace` says; `now` is monotonic seconds."""
 
     def thread_ages(self) -> tuple[ThreadAge, ...]:
         """How long ago each thread last showed that it lives."""
@@ -107,6 +108,10 @@ class BaseActor(Actor):  # type: ignore[misc]  # Thespian has no types
     def asker(self, request: Request) -> int:
         """The incarnation that the answer is for."""
         return request.asker or self.context.root_incarnation
+
+    def pace(self, every_s: float) -> None:
+        """Ticks come so often from now on. Only for an actor that ticks at all, and has started."""
+        self._ticker.pace(every_s)
 
     def finish(self) -> None:
         """Ends this process in order, once what was sent has left."""
@@ -171,7 +176,7 @@ class BaseActor(Actor):  # type: ignore[misc]  # Thespian has no types
             self._watch_launcher()
         nudge = Nudge(self.context.launcher_pid)
         if self.tick_s:
-            ticker = process.Ticker(self.tick_s)
+            ticker = self._ticker = process.Ticker(self.tick_s)
 
             def on_tick() -> None:
                 if ticker.read():

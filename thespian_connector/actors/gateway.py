@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 class Gateway(Component):
     kind = "gateway"
-    tick_s = 1.0
+    tick_s = MAINTENANCE_RETRY_S
 
     def started(self, body: bytes) -> None:
         self.venue = Venue(unpack(body, ExchangeStart))
@@ -41,6 +41,7 @@ class Gateway(Component):
             "clock": self.measured_clock,
         }
         self.start_worker("rest")
+        self.tick(time.monotonic())
 
     def tick(self, now: float) -> None:
         if not self._maintaining and now >= min(self._instruments_due, self._clock_due):

@@ -56,19 +56,19 @@ class ChildSpec:
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds. A frozen child is found within `probe_every_s + probe_timeout_s` and a tick."""
+    """Seconds. A frozen child is found within `probe_every_s + probe_timeout_s` and two ticks."""
 
     intensity: int = 5
     period_s: float = 10.0
     backoff_s: float = 0.2
     backoff_max_s: float = 2.0
     start_timeout_s: float = 10.0
-    probe_every_s: float = 2.0
+    probe_every_s: float = 2.5
     probe_timeout_s: float = 3.0
     #: An end in order that takes longer becomes a kill.
     grace_s: float = 3.0
     #: A tick later than this says that the supervisor itself was late.
-    late_s: float = 1.0
+    late_s: float = 2.5
 
 
 @dataclass(frozen=True)
@@ -143,6 +143,11 @@ class Supervision:
         self._last_tick: float | None = None
         self._stopping = False
 
+    @property
+    def in_transition(self) -> bool:
+        """A child comes, goes, or waits to be spawned: time matters more than when all run."""
+        return any(child.state not in (State.RUNNING, State.STOPPED) for child in self.children.values())
+
     def start(self, now: float) -> list[Action]:
         return [self._spawn(child, now) for child in self.children.values()]
 
@@ -208,7 +213,7 @@ class Supervision:
         return actions + self._respawn_group(now)
 
     def on_tick(self, now: float) -> list[Action]:
-        """To be called several times a second."""
+        """To be called once a second at least, and several times while `in_transition`."""
         late = self._last_tick is not None and now - self._last_tick > self.timing.late_s
         self._last_tick = now
         actions: list[Action] = []

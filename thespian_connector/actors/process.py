@@ -224,6 +224,14 @@ class Ticker:
 
     def __init__(self, every_s: float) -> None:
         self.fd = private_fd(_check(_libc.timerfd_create(time.CLOCK_MONOTONIC, _TFD_FLAGS)))
+        self._every_s = 0.0
+        self.pace(every_s)
+
+    def pace(self, every_s: float) -> None:
+        """Every `every_s` from now on; what it does already is not begun anew."""
+        if every_s == self._every_s:
+            return
+        self._every_s = every_s
         whole, part = divmod(round(every_s * 1e9), 1_000_000_000)
         period = _TimeSpec(whole, part)
         spec = _TimerSpec(period, period)

@@ -167,9 +167,12 @@ class Root(Supervisor):
         else:
             super().handle(message, sender)
 
+    def is_busy(self) -> bool:
+        return super().is_busy() or self._gather is not None or any(not one.expired for one in self._pending.values())
+
     def tick(self, now: float) -> None:
-        super().tick(now)
         self._expire(now)
+        super().tick(now)
 
     def _on_request(self, message: Request, client: Address) -> None:
         arguments = unpack(message.body, Arguments) if message.body else {}
@@ -241,6 +244,7 @@ class Root(Supervisor):
         deadline = time.monotonic() + message.timeout_s
         self._pending[correlation] = _Pending(client, message.correlation, component, announced.incarnation, deadline)
         self._owed[announced.incarnation] += 1
+        self.set_pace()
         self.send(
             announced.address,
             Request(announced.incarnation, correlation, message.operation, message.body, message.timeout_s),

@@ -69,7 +69,9 @@ class Supervisor(BaseActor, ABC):
     """Subclasses say which children there are (`begin`) and where news of them go (`announce`)."""
 
     kind = "supervisor"
-    tick_s = 0.25
+    tick_s = 1.0
+    #: Between two ticks while a child comes or goes, or while somebody else is to be answered in time.
+    busy_tick_s: ClassVar[float] = 0.1
     strategy: ClassVar[Strategy] = Strategy.ONE_FOR_ONE
     timing: ClassVar[Timing] = Timing()
 
@@ -100,6 +102,10 @@ class Supervisor(BaseActor, ABC):
 
     def add_child(self, spec: ChildSpec) -> None:
         self._do(self.supervision.add(spec, time.monotonic()))
+
+    def is_busy(self) -> bool:
+        """Whether the next tick is needed soon."""
+        return self.supervision.in_transition
 
     def child_ready(self, name: str, address: Address, incarnation: int) -> None:
         """A child answered its Start."""
@@ -167,6 +173,10 @@ class Supervisor(BaseActor, ABC):
                     crash(self.name, Escalation(reason))
                 case AllStopped():
                     self.finish()
+        self.set_pace()
+
+    def set_pace(self) -> None:
+        self.pace(self.busy_tick_s if self.is_busy() else self.tick_s)
 
     def _spawn(self, spec: ChildSpec) -> None:
         incarnation = new_incarnation()

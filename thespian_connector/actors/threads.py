@@ -22,9 +22,6 @@ from .process import EXIT_CRASHED, private_fd
 
 logger = logging.getLogger(__name__)
 
-#: How often an idle worker shows that it lives.
-_IDLE_BEAT_S = 0.5
-
 
 def crash(where: str, error: BaseException) -> None:
     """Logs `error` and ends the process at once: half-done work of a broken process helps nobody."""
@@ -58,7 +55,7 @@ class Mailbox:
 
 
 class Worker:
-    """One thread that does jobs that may block, one at a time.
+    """One thread that does jobs that may block, one at a time. Without one it sleeps, and nothing wakes it.
 
     :param limit_s: how long a job may take before the actor counts as hung.
     """
@@ -67,7 +64,7 @@ class Worker:
         self._name = name
         self._limit_ns = round(limit_s * 1e9)
         self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue(WORKER_QUEUE_JOBS_MAX)
-        self._beat_ns = time.monotonic_ns()
+        self._beat_ns = 0
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
@@ -86,7 +83,9 @@ class Worker:
         self._beat_ns = time.monotonic_ns()
 
     def age(self) -> ThreadAge:
-        return ThreadAge(self._name, time.monotonic_ns() - self._beat_ns, self._limit_ns)
+        """How long ago the job at hand showed that it goes on; 0 without a job."""
+        beat_ns = self._beat_ns
+        return ThreadAge(self._name, time.monotonic_ns() - beat_ns if beat_ns else 0, self._limit_ns)
 
     def stop(self, timeout_s: float) -> None:
         """Ends after the job at hand; jobs still queued are dropped."""
@@ -101,13 +100,11 @@ class Worker:
     def _run(self) -> None:
         try:
             while True:
-                self.beat()
-                try:
-                    job = self._jobs.get(timeout=_IDLE_BEAT_S)
-                except queue.Empty:
-                    continue
+                job = self._jobs.get()
                 if job is None:
                     return
+                self.beat()
                 job()
+                self._beat_ns = 0
         except BaseException as error:  # noqa: BLE001 - whatever it was, the thread is dead: so must the process be
             crash(f"thread {self._name}", error)

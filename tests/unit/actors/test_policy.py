@@ -41,6 +41,18 @@ def test_a_child_that_is_gone_is_spawned_anew_at_once() -> None:
     assert supervision.children["b"].state is State.RUNNING
 
 
+def test_while_a_child_comes_or_goes_time_matters() -> None:
+    supervision = machine("a", "b")
+    assert not supervision.in_transition
+    supervision.on_gone("a", False, 1.0)
+    assert supervision.in_transition, "it starts"
+    supervision.on_started("a", 1.1)
+    assert not supervision.in_transition
+    supervision.on_gone("b", False, 1.2)
+    assert supervision.children["b"].state is State.WAITING
+    assert supervision.in_transition, "it backs off"
+
+
 def test_restarts_within_a_period_back_off_and_the_wait_doubles() -> None:
     supervision = machine("a")
     now, waits = 0.0, []
