@@ -23,6 +23,8 @@ from thespian_connector.model import BestPrices, OrderBook, Trust
 #: In topics, where an exchange would stand.
 ALL_EXCHANGES = "*"
 _RUNNING = ("starting", "running")
+#: What of a book stands in a merged one; what changes most often comes first.
+_MERGED_FIELDS = ("update_id", "trust", "stream", "received_time_ns", "bids", "asks")
 _BEAT_S = BUS_BEAT_NS / 1e9
 
 
@@ -62,12 +64,14 @@ class BookTable:
         return changed
 
     def put(self, incarnation: int, book: OrderBook) -> bool:
-        """A book from the bus; whether it is one of a feed that is followed."""
+        """A book from the bus; whether the merged one is another by it. A quiet book is told again and again, because
+        it was verified: nothing of it is merged anew. Nor is one of a feed that is not followed."""
+        key = book.exchange, book.symbol
         with self._lock:
             if book.exchange not in self._feeds.get(book.symbol, {}):
                 return False
-            self._books[book.exchange, book.symbol] = incarnation, book
-            return True
+            before, self._books[key] = self._books.get(key), (incarnation, book)
+        return before is None or before[0] != incarnation or _merges_otherwise(before[1], book)
 
     def symbols(self) -> list[str]:
         with self._lock:
@@ -86,6 +90,11 @@ class BookTable:
             feeds = list(self._feeds.get(symbol, {}).values())
             held = [self._books.get((feed.exchange, symbol)) for feed in feeds]
         return [_shown(feed, symbol, one, believed) for feed, one in zip(feeds, held, strict=True)]
+
+
+def _merges_otherwise(before: OrderBook, now: OrderBook) -> bool:
+    """Whether anything that :func:`merge` or :func:`best` reads has changed."""
+    return any(getattr(before, name) != getattr(now, name) for name in _MERGED_FIELDS)
 
 
 def no_book(exchange: str, symbol: str, trust: Trust) -> OrderBook:
@@ -164,7 +173,7 @@ class Merger:
 
     def _round(self, subscriber: Subscriber, publisher: Publisher) -> None:
         self._connect(subscriber)
-        events = subscriber.poll(round(_BEAT_S * 500))
+        events = subscriber.poll(BUS_BEAT_NS // 1_000_000)
         begun = time.monotonic()
         self.heartbeat_ns = time.monotonic_ns()
         _serve(publisher)

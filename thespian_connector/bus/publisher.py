@@ -24,6 +24,8 @@ from .codec import BEAT, STATE_KINDS, encode, topic_of
 from .context import close_socket, open_socket
 
 _IPC = "ipc://"
+#: How much sooner than due a beat may be sent.
+_EARLY_NS = BUS_BEAT_NS // 10
 
 
 class _Topic:
@@ -100,11 +102,12 @@ class Publisher:
         return topic.sequence
 
     def beat(self, now_ns: int) -> bool:
-        """Tell every topic's last number, if a beat is due; call it at least every 100 ms. Whether one was sent.
+        """Tell every topic's last number, if a beat is due; call it at least every `BUS_BEAT_NS`. Whether one was sent.
 
-        `now_ns` is any clock, but always the same one.
+        `now_ns` is any clock, but always the same one. A beat may be a little early, so that for who calls just so
+        often no call comes a hair before the time.
         """
-        if self._beats and self._beat_due_ns - BUS_BEAT_NS <= now_ns < self._beat_due_ns:
+        if self._beats and self._beat_due_ns - BUS_BEAT_NS <= now_ns < self._beat_due_ns - _EARLY_NS:
             return False
         self._beat_due_ns = now_ns + BUS_BEAT_NS
         self._beats += 1

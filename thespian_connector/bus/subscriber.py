@@ -126,6 +126,7 @@ class Subscriber:
             if topic.endswith("|") or not topic:
                 self._prefixes.append(topic)
             for source in self._sources.values():
+                source.publisher.settled_beat = None
                 source.socket.subscribe(topic.encode())
 
     def descriptors(self) -> list[int]:
@@ -138,14 +139,15 @@ class Subscriber:
     def poll(self, timeout_ms: int) -> list[BusEvent]:
         """The events that have come, in order; waits for at least one up to `timeout_ms`."""
         deadline_ns = time.monotonic_ns() + timeout_ms * _NS_A_MS
+        ready = self._poller.poll(0)
         while True:
-            self._drain()
+            self._drain(ready)
             self._check_silence()
             events = self._take()
             left_ns = deadline_ns - time.monotonic_ns()
             if events or left_ns <= 0:
                 return events
-            self._poller.poll(max(1, min(left_ns, BUS_BEAT_NS) // _NS_A_MS))
+            ready = self._poller.poll(max(1, min(left_ns, BUS_BEAT_NS) // _NS_A_MS))
 
     def __iter__(self) -> Iterator[BusEvent]:
         """Events for ever, until `close`."""
@@ -171,10 +173,10 @@ class Subscriber:
 
     # -- inside
 
-    def _drain(self) -> None:
-        """Take everything that waits, so that what is given is the newest."""
+    def _drain(self, ready: list[tuple[zmq.Socket[bytes], int]]) -> None:
+        """Take everything that waits in these sockets, so that what is given is the newest."""
         budget = BUS_MESSAGES_A_POLL_MAX
-        for socket, _ in self._poller.poll(0):
+        for socket, _ in ready:
             source = self._by_socket[socket]
             while budget:
                 try:
@@ -201,7 +203,7 @@ class Subscriber:
                 return
             self._put(publisher.renew(header.incarnation))
         if name == BEAT:
-            self._on_beat(source, decode_beat(payload))
+            self._on_beat(source, payload)
             return
         topic = publisher.topics.get(name) or self._new_topic(publisher, name)
         if topic is None:
@@ -211,18 +213,23 @@ class Subscriber:
             return
         self._put(publisher.accept(topic, header, payload))
 
-    def _on_beat(self, source: _Source, numbers: dict[str, int]) -> None:
+    def _on_beat(self, source: _Source, payload: bytes) -> None:
+        """:raises MalformedMessage: it is no beat."""
         publisher = source.publisher
         now_ns = self._clock()
         publisher.heard_ns = now_ns
-        publisher.silent = False
-        for text, number in numbers.items():
+        if payload == publisher.settled_beat:
+            return
+        publisher.silent = behind = False
+        for text, number in decode_beat(payload).items():
             name = text.encode()
             topic = publisher.topics.get(name) or self._new_topic(publisher, name)
             if topic is not None:
                 self._put(publisher.settle(topic, number))
                 if topic.is_state and (topic.sequence or 0) < number:
+                    behind = True
                     self._ask(source, topic, now_ns)
+        publisher.settled_beat = None if behind or publisher.is_waiting else payload
 
     def _ask(self, source: _Source, topic: TopicState, now_ns: int) -> None:
         """Let the publisher send the topic's last value: it does so to whoever subscribes."""

@@ -107,21 +107,31 @@ Item = Message | Again | Note
 
 
 class PublisherState:
-    """One publisher, as heard at one endpoint. Its methods say what to tell the reader's user."""
+    """One publisher, as heard at one endpoint. Its methods say what to tell the reader's user.
 
-    __slots__ = ("heard_ns", "incarnation", "name", "silent", "topics")
+    `settled_beat`: a beat after which nothing was open. The same one again says nothing but that the publisher lives.
+    """
+
+    __slots__ = ("heard_ns", "incarnation", "name", "settled_beat", "silent", "topics")
 
     def __init__(self, name: str, now_ns: int) -> None:
         self.name = name
         self.incarnation = 0
         self.heard_ns = now_ns
         self.silent = False
+        self.settled_beat: bytes | None = None
         self.topics: dict[bytes, TopicState] = {}
+
+    @property
+    def is_waiting(self) -> bool:
+        """What was shown last of some topic may not be the newest."""
+        return any(topic.waiting for topic in self.topics.values())
 
     def renew(self, incarnation: int) -> Iterator[Item]:
         """A message of a younger publisher: nothing of the old one will follow."""
         restarted = self.incarnation != 0
         self.incarnation = incarnation
+        self.settled_beat = None
         if restarted:
             for topic in self.topics.values():
                 topic.sequence, topic.asked_ns = 0, None
@@ -132,6 +142,7 @@ class PublisherState:
     def fall_silent(self, detail: str) -> Iterator[Item]:
         """No beat for too long: nothing of it can be believed to be the newest."""
         self.silent = True
+        self.settled_beat = None
         for topic in self.topics.values():
             topic.waiting = True
             yield Note(topic, "stale", detail=detail)

@@ -48,6 +48,26 @@ def test_a_book_of_the_running_process_is_believed() -> None:
     assert trusts(one) == {"binance": Trust.LIVE, "bybit": Trust.SYNCING}
 
 
+def test_only_what_the_merged_book_shows_makes_another_one() -> None:
+    one = table()
+    first = book("binance")
+    assert one.put(5, first)
+    assert not one.put(5, replace(first, verified_at_ns=7, venue_time_ns=7)), "verified: it is the same book"
+    assert one.books("BTC/USDT")[0].verified_at_ns == 7
+    changes = (
+        {"update_id": 2},
+        {"trust": Trust.STALE},
+        {"stream": "other"},
+        {"received_time_ns": 9},
+        {"bids": ()},
+        {"asks": (Level(Decimal(11), Decimal(1)),)},
+    )
+    for change in changes:
+        assert one.put(5, replace(first, **change)), f"{change} is shown"
+        one.put(5, first)
+    assert one.put(6, first), "another process's book ends that the old one is not believed"
+
+
 def test_a_book_of_a_process_that_ended_is_stale_at_once_and_a_newer_ones_is_live() -> None:
     one = table()
     one.put(5, book("binance"))
