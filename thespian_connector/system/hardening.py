@@ -31,6 +31,8 @@ from thespian_connector.limits import (
 )
 from thespian_connector.model.errors import NotRunning
 
+from . import turns
+
 _MAC_BYTES = hashlib.sha256().digest_size
 #: How long a fresh admin may take to be handed over to the launcher, its subreaper.
 _ADOPTION_S_MAX = 5.0
@@ -87,6 +89,10 @@ class LimitedReceiveBuffer:
     and has no content: the connection is closed and the slot comes back.
     """
 
+    #: No packet of ours is shorter, so that this much can be read before its length is known. Each read is a turn of
+    #: Thespian's loop, and of an acknowledgement one is enough.
+    shortest = MESSAGE_PREFIX_BYTES_MAX
+
     def __init__(self, loads: Callable[[bytes], Any]) -> None:
         self._loads = loads
         self._prefix = b""
@@ -120,7 +126,7 @@ class LimitedReceiveBuffer:
     def remainingAmount(self) -> int:
         if self._bad:
             return 1
-        return MESSAGE_PREFIX_BYTES_MAX if self._size is None else self._size - len(self._data)
+        return max(1, self.shortest - len(self._prefix)) if self._size is None else self._size - len(self._data)
 
     def isDone(self) -> bool:
         return self._bad or (self._size is not None and len(self._data) == self._size)
@@ -168,8 +174,11 @@ def install(secret: bytes, bind_ip: str = "127.0.0.1") -> None:
     TCPTransport.ackDataErrMsg = streamBuffer.toSendBuffer(streamBuffer.ackDataErrPacket, serializer.dumps)
     # 3. It believes any declared length.
     TCPTransport.ReceiveBuffer = LimitedReceiveBuffer
+    LimitedReceiveBuffer.shortest = len(TCPTransport.ackMsg)
     # 4. It loses timers that are due now.
     TCPTransport.filter = keep_zero_delays
+    # 4a. It builds an epoll at each turn of its loop.
+    TCPTransport.selectors = turns
     # 4b. It keeps every connection for minutes, and looks at each at each turn: a thousand of them make it deaf.
     TCPTransport.LISTEN_DEPTH = CONNECTIONS_WAITING_MAX
     transport_class = TCPTransport.TCPTransport
