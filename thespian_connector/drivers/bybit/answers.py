@@ -11,7 +11,7 @@ from thespian_connector.drivers.trading import Fees, OrderKey, Page
 from thespian_connector.model.private import BalanceReport, OrderReport
 
 from .envelope import BAD, MS, amount, fault, identity, known_identity, result, signed_amount
-from .reports import CONDITIONAL_WORDS, FillItem, OrderItem, Wallet, balance_reports, fill_report, order_report
+from .reports import UNTRIGGERED, FillItem, OrderItem, Wallet, balance_reports, fill_report, order_report
 from .signing import CATEGORY
 
 #: Before a page's cursor, when the page is of the conditional orders.
@@ -75,7 +75,7 @@ def _acknowledged(ack: _Ack, native: str, client_order_id: str, order_id: str | 
 
 def orders(body: bytes) -> Page:
     listing = _orders(body)
-    conditional = any(item.order_status in CONDITIONAL_WORDS for item in listing.items)
+    conditional = any(item.order_status == UNTRIGGERED for item in listing.items)
     prefix = CONDITIONAL_CURSOR if conditional else ""
     # A page without orders is the last, whatever cursor it has.
     cursor = prefix + listing.cursor if listing.cursor and listing.items else ""

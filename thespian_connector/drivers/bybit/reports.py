@@ -20,11 +20,13 @@ from .envelope import amount, identity, known_identity, positive, signed_amount,
 from .errors import printable
 
 SIDES = {"Buy": Side.BUY, "Sell": Side.SELL}
+#: The word of an order that is in the listing of conditional ones.
+UNTRIGGERED = "Untriggered"
 #: ``PartiallyFilledCanceled`` has one L; it exists on spot only. ``Untriggered`` rests as a condition, ``Triggered``
 #: is about to rest as an order: both were accepted and neither has ended, as FIX has it of a stop order (New).
 STATUSES = {
     "New": OrderStatus.NEW,
-    "Untriggered": OrderStatus.NEW,
+    UNTRIGGERED: OrderStatus.NEW,
     "Triggered": OrderStatus.NEW,
     "PartiallyFilled": OrderStatus.PARTIALLY_FILLED,
     "Filled": OrderStatus.FILLED,
@@ -33,8 +35,6 @@ STATUSES = {
     "Deactivated": OrderStatus.CANCELED,
     "Rejected": OrderStatus.REJECTED,
 }
-#: Words of orders that wait in the listing of conditional ones.
-CONDITIONAL_WORDS = frozenset(("Untriggered", "Triggered"))
 _TIMES_IN_FORCE = {
     "GTC": TimeInForce.GTC,
     "PostOnly": TimeInForce.GTC,
