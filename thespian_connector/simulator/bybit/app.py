@@ -1,4 +1,4 @@
-"""The front: one server for REST and for the public stream."""
+"""The front: one server for REST and for the three WebSockets."""
 
 from __future__ import annotations
 
@@ -6,14 +6,21 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
+from thespian_connector.simulator.faults import Fault
 from thespian_connector.simulator.venue import Venue
 
+from .entry import Entry
 from .gate import Gate, Handler
 from .hub import Hub
+from .private_rest import PrivateRest
+from .private_socket import PrivateStream
+from .pushes import Pushes
 from .rest import Rest
 from .socket import PublicStream
+from .trade_socket import TradeStream
+from .trading import Trading
 
-PUBLIC_SPOT = "/v5/public/spot"
+PUBLIC_SPOT, PRIVATE, TRADE = "/v5/public/spot", "/v5/private", "/v5/trade"
 HOST = "127.0.0.1"
 
 
@@ -21,15 +28,31 @@ def make_app(venue: Venue) -> web.Application:
     """The application that answers as Bybit does, for the markets of `venue`."""
     hub, gate = Hub(venue), Gate(venue)
     rest, stream = Rest(venue, hub), PublicStream(venue, hub)
+    trading = Trading(venue)
+    entry = Entry(venue, trading)
+    private, trade = PrivateStream(venue), TradeStream(venue, entry)
+    pushes = Pushes(trading, private.open)
+    endpoints: dict[str, PublicStream | PrivateStream | TradeStream] = {
+        PUBLIC_SPOT: stream,
+        PRIVATE: private,
+        TRADE: trade,
+    }
 
-    async def public_spot(request: web.Request) -> web.StreamResponse:
-        if not gate.admits_socket(request.remote or "", len(stream.sockets.open)):
+    async def socket(request: web.Request) -> web.StreamResponse:
+        endpoint = endpoints[request.path]
+        if not gate.admits_socket(request.remote or "", len(endpoint.sockets.open)):
             raise web.HTTPForbidden(text="too many connections")
-        return await stream.serve(request)
+        return await endpoint.serve(request)
+
+    def on_fault(fault: Fault) -> None:
+        if fault.venue == venue.name and fault.kind in ("ws_restart", "server_shutdown"):
+            trading.restart()
+
+    venue.faults.listeners.append(on_fault)
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path == PUBLIC_SPOT:
+        if request.path in endpoints:
             return await handler(request)
 
         async def answer(request: web.Request) -> web.StreamResponse:
@@ -47,13 +70,17 @@ def make_app(venue: Venue) -> web.Application:
     async def life(_app: web.Application) -> AsyncIterator[None]:
         yield
         hub.close()
+        pushes.close()
 
     async def close_sockets(_app: web.Application) -> None:
-        stream.sockets.close()
+        for endpoint in endpoints.values():
+            endpoint.sockets.close()
 
     app = web.Application(middlewares=[guard])
-    app.router.add_get(PUBLIC_SPOT, public_spot)
+    for path in endpoints:
+        app.router.add_get(path, socket)
     app.router.add_routes(rest.routes())
+    app.router.add_routes(PrivateRest(venue, gate, trading, entry).routes())
     app.on_shutdown.append(close_sockets)
     app.cleanup_ctx.append(life)
     return app

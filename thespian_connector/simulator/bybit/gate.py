@@ -12,7 +12,9 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from thespian_connector.simulator.faults import Fault
 from thespian_connector.simulator.venue import Venue
+from thespian_connector.simulator.writes import Write, answered, note
 
 from . import envelope
 
@@ -60,7 +62,9 @@ class Gate:
         venue.usage.request(request.path)
         banned = self._banned(address)
         if banned is not None:
-            self._remember(request, banned, "ban")
+            answered(
+                note(venue, Write(path=request.path, method=request.method, ops=(), surfaces=()), fault="ban"), banned
+            )
             return self._refuse_ban(banned, injected=self._ban_injected[address])
         used = self._requests.setdefault(address, Window(venue.setting("requests_window_s")))
         count = used.add(venue.monotonic_ns())
@@ -68,6 +72,9 @@ class Gate:
         if count > venue.setting("requests_max"):
             self._ban(address, 403, venue.setting("ban_s"), injected=False)
             return self._refuse_ban(403, injected=False)
+        if request.method == "POST":
+            # Orders meet their faults on their own way, where it is known what they are about.
+            return await handler(request)
         op, symbol = request.path.rsplit("/", 1)[-1], request.query.get("symbol", "")
         slow = venue.take("rest", "latency", op=op, symbol=symbol)
         if slow is not None:
@@ -77,7 +84,12 @@ class Gate:
             return await handler(request)
         if fault.kind == "http_timeout":
             await asyncio.sleep(fault.params.get("timeout_ms", HANG_MS) / 1000)
-            return self._cut(request)
+            return self.cut(request)
+        return self.injected(request, fault)
+
+    def injected(self, request: web.Request, fault: Fault) -> web.Response:
+        """The answer that the fault `http_5xx`, `http_429` or `http_ban` gives instead of the venue's."""
+        venue = self._venue
         if fault.kind == "http_5xx":
             status = fault.params.get("status", 502)
             return web.Response(status=status, text=f"<html><body>{status}</body></html>", content_type="text/html")
@@ -87,7 +99,8 @@ class Gate:
             headers = {"Retry-After": str(fault.params.get("retry_after_s", 1))}
             return web.Response(status=429, body=body, content_type="application/json", headers=headers)
         status = fault.params.get("status", 403)
-        self._ban(address, status, fault.params.get("retry_after_s", venue.setting("ban_s")), injected=True)
+        seconds = fault.params.get("retry_after_s", venue.setting("ban_s"))
+        self._ban(request.remote or "", status, seconds, injected=True)
         return self._refuse_ban(status, injected=True)
 
     def admits_socket(self, address: str, sockets_open: int) -> bool:
@@ -118,21 +131,8 @@ class Gate:
         self._venue.usage.refused(status, injected=injected)
         return web.Response(status=status, text="access too frequent. Please try again later.")
 
-    def _remember(self, request: web.Request, status: int, fault: str) -> None:
-        self._venue.requests.append(
-            {
-                "time_ns": self._venue.time_ns(),
-                "method": request.method,
-                "path": request.path,
-                "client_order_id": "",
-                "executed": False,
-                "answered": status,
-                "fault": fault,
-            }
-        )
-
     @staticmethod
-    def _cut(request: web.Request) -> web.Response:
+    def cut(request: web.Request) -> web.Response:
         """End the connection without an answer."""
         if request.transport is not None:
             request.transport.abort()

@@ -7,6 +7,7 @@ from .envelope import PARAMETER_ERROR, VenueError
 TOO_MANY_VISITS = 10006
 SERVER_RESTARTING = 10019
 OVERLOADED = 10429
+TOO_MANY_FROM_IP = 10403
 BAD_OPERATION = 10404
 REPEATED_AUTH = 20001
 DUPLICATE_REQUEST_ID = 20006
@@ -30,7 +31,9 @@ NOT_OPEN_FOR_TRADING = 170151
 PRICE_ABOVE_BAND = 170193
 PRICE_BELOW_BAND = 170194
 BAD_ORDER_FILTER = 170201
+TRIGGERS_AT_ONCE = 170203
 ORDER_NOT_FOUND = 170213
+POST_ONLY_PRICE = 170218
 QUANTITY_BELOW_FILLED = 170313
 LIMIT_QUANTITY_TOO_LARGE = 170381
 MARKET_QUANTITY_TOO_LARGE = 170382
@@ -41,6 +44,7 @@ _TEXTS = {
     TOO_MANY_VISITS: "Too many visits. Exceeded the API Rate Limit.",
     SERVER_RESTARTING: "WebSocket trade service is restarting. Please reconnect.",
     OVERLOADED: "System level frequency protection.",
+    TOO_MANY_FROM_IP: "Exceed IP rate limit.",
     BAD_OPERATION: "op type is not found or category is not correct.",
     REPEATED_AUTH: "Repeat auth",
     DUPLICATE_REQUEST_ID: "Duplicate reqId",
@@ -61,7 +65,9 @@ _TEXTS = {
     PRICE_ABOVE_BAND: "Buy order price cannot be higher than {}.",
     PRICE_BELOW_BAND: "Sell order price cannot be lower than {}.",
     BAD_ORDER_FILTER: "Invalid orderFilter.",
+    TRIGGERS_AT_ONCE: "The trigger price is reached already.",
     ORDER_NOT_FOUND: "Order does not exist.",
+    POST_ONLY_PRICE: "The LIMIT-MAKER order is rejected due to invalid price.",
     QUANTITY_BELOW_FILLED: "The quantity must be larger than what is filled already.",
     LIMIT_QUANTITY_TOO_LARGE: "Order quantity exceeds the maximum of a limit order.",
     MARKET_QUANTITY_TOO_LARGE: "Order quantity exceeds the maximum of a market order.",

@@ -7,6 +7,7 @@ minutes is kept for seconds here, so that a test can wait for its end.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 
 #: Milliseconds between two messages of a depth stream.
 DEPTH_CADENCE_MS = {1: 10, 50: 20, 200: 100, 1000: 200}
@@ -30,6 +31,18 @@ CLIENT_FRAME_BYTES_MAX = 256 * 1024
 PRICE_LIMIT_RATIO_X = "0.005"
 PRICE_LIMIT_RATIO_Y = "0.01"
 
+#: Spot order ids are decimal strings of 19 digits; the id after an order's own is its link id if it was sent none.
+ORDER_ID_BASE = 2_300_000_000_000_000_000
+ORDER_ID_STRIDE = 256
+#: The account's user id, which frames and query-api tell.
+USER_ID = 24_600_000
+#: Maker and taker fee of a new account on spot, and the grid that fees are rounded down to.
+FEE_RATE = Decimal("0.001")
+FEE_STEP = Decimal("1E-10")
+#: Conditional orders that wait in one symbol.
+STOP_ORDERS_MAX = 30
+#: Orders that order/realtime serves after their end (``openOnly=1``), until the service restarts.
+CLOSED_ORDERS_MAX = 500
 #: How far a timestamp may be ahead of the venue's clock: below this, whatever the receive window.
 CLOCK_AHEAD_MAX_MS = 1_000
 RECV_WINDOW_DEFAULT_MS = 5_000
@@ -48,13 +61,15 @@ RECV_WINDOW_DEFAULT_MS = 5_000
 #: request does. An ack delay above the push delay lets the pushes come first, as Bybit does at times.
 #: `reverse_pushes`: 1 tells a fill as wallet, execution, order; Bybit promises no order among topics.
 #: `history_lag_ms`: order/history and execution/list know what is at least so old.
-#: `race_pushes`: 1 answers a cancel that lost its race with a second push of Filled as well.
+#: `race_window_ms`: a cancel that comes so soon after the order was filled is taken, and refused by a second push of
+#: Filled; later it is answered 170213.
 #: `price_band`: 1 refuses prices beyond price-limit. `padded_refused`: 1 refuses zeros beyond a step's decimals.
 #: `read_only`: 1 makes the key one that may not trade (10005).
 #: `missing_key_401`: 1 answers a request without a key with HTTP 401 and `null`, as some of Bybit's paths do.
 #: `open_orders_max`: active orders of the account; past it 170810.
 #: `create_max`, `amend_max`, `cancel_max`, `query_max`, `fee_rate_max`: calls of such an endpoint in any second.
 #: `trade_sessions_max`: authenticated trade sockets of the account; past it the auth is refused with 10003.
+#: `trade_requests_max`: order requests of the trade sockets of one IP in any second; past it 10403.
 SETTINGS: Mapping[str, int | float] = {
     "tell_pushed_out": 1,
     "duplicate_error": 0,
@@ -71,7 +86,7 @@ SETTINGS: Mapping[str, int | float] = {
     "ack_delay_ms": 0,
     "reverse_pushes": 0,
     "history_lag_ms": 0,
-    "race_pushes": 1,
+    "race_window_ms": 2,
     "price_band": 0,
     "padded_refused": 1,
     "read_only": 0,
@@ -83,4 +98,5 @@ SETTINGS: Mapping[str, int | float] = {
     "query_max": 50,
     "fee_rate_max": 5,
     "trade_sessions_max": 500,
+    "trade_requests_max": 3000,
 }
