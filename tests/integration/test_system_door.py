@@ -32,6 +32,7 @@ UNREACHABLE = (
 #: Whatever holds an API key, in the environment of the launcher and so of all.
 API_KEY = "k3y-0f-the-environment-never-to-be-seen"
 CONNECTIONS = 1000
+CLIENTS = 200
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +145,20 @@ def test_a_thousand_connections_leave_it_at_work(system: System, connector: Conn
         f"\n{CONNECTIONS} connections to {name}: two answers in {min(times) * 1000:.0f} to {max(times) * 1000:.0f} ms"
     )
     assert {row["name"]: row["pid"] for row in connector.status()["actors"]} == before
+
+
+@pytest.mark.parametrize("name", ["root", "admin"])
+def test_clients_that_come_and_go_leave_no_connection_behind(system: System, connector: Connector, name: str) -> None:
+    pid = actors(connector.status())[name]["pid"]
+
+    def open_now() -> int:
+        return len(os.listdir(f"/proc/{pid}/fd"))
+
+    before = open_now()
+    for _ in range(CLIENTS):
+        with Connector.attach(system.name) as client:
+            client.ping()
+    wait_until(lambda: open_now() < before + CLIENTS // 10, 20, f"{name} has closed what is no longer used")
 
 
 def test_the_limit_of_descriptors_is_raised_for_all(system: System) -> None:
