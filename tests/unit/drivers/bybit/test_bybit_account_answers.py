@@ -339,3 +339,14 @@ def test_a_body_with_an_error_code_is_not_parsed() -> None:
     body = json.loads(listing(order())) | {"retCode": 10016}
     with pytest.raises(ServerFault):
         TRADING.parse_orders(json.dumps(body).encode())
+
+
+@pytest.mark.parametrize("name", ["", "a\nb", "\u202e1", "7" * 200, True, 1.5, None, []])
+def test_an_id_that_is_none_names_no_order(name: Any) -> None:
+    for parse, body in (
+        (TRADING.parse_orders, listing(order(orderId=name))),
+        (TRADING.parse_fills, listing(execution(execId=name))),
+        (lambda body: TRADING.parse_canceled(body, KEY), envelope({"orderId": name})),
+    ):
+        with pytest.raises(ServerFault):
+            parse(body)
