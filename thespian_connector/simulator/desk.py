@@ -207,7 +207,7 @@ class Desk:
             working_ns=now_ns if ticket.stop_price is None else 0,
         )
         self._admit(order, freed)
-        if not (order.working or self.rules.stops_lock):
+        if not (order.working or self.rules.stops_lock or ticket.locks):
             return order, ZERO
         amount = ZERO if self._cost_unknown(order) else funds_needed(market, order)
         asset = market.spec.quote if order.is_buy else market.spec.base

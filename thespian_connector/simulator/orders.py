@@ -70,7 +70,8 @@ class Ticket:
     :param stop_price: the order waits until the last trade's price reaches it; then it is a limit order if `price` is
         set, else a market order.
     :param trigger_above: it waits for a rise to `stop_price`; False: for a fall.
-    :param venue_type: the venue's own word for the type, kept for its answers.
+    :param locks: a stop order that locks its funds when it is placed, whatever the venue's rule for others.
+    :param venue_type: the venue's own words for type and self-trade mode, kept for its answers.
     """
 
     client_id: str
@@ -85,6 +86,7 @@ class Ticket:
     time_in_force: TimeInForce = TimeInForce.GTC
     self_trade: SelfTrade = SelfTrade.NONE
     venue_type: str = ""
+    venue_self_trade: str = ""
 
     def __post_init__(self) -> None:
         assert (self.quantity is None) != (self.quote_quantity is None), "one of the two quantities"

@@ -113,6 +113,20 @@ class Fields:
             raise no.refusal(no.EMPTY_PARAMETER, name)
         return value
 
+    def whole(self, name: str) -> int:
+        """A whole number, sent as one or as text; 0 if it was not sent.
+
+        :raises VenueError: 10001 for anything else.
+        """
+        value = self._document.get(name)
+        if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 4:
+            value = int(value)
+        if value in (None, ""):
+            return 0
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise VenueError(PARAMETER_ERROR, f"params error: {name} must be an integer")
+        return value
+
     def link_id(self) -> str:
         """``orderLinkId``, empty if it was not sent."""
         value = self.text("orderLinkId")
@@ -177,6 +191,8 @@ class Rules:
             if fields.text(name) not in ("", "0"):
                 # Children of an order are not simulated; an order without the protection it asked for is none.
                 raise no.refusal(no.BAD_VALUE, name)
+        if fields.whole("isLeverage"):
+            raise no.refusal(no.NO_MARGIN)
         is_market = order_type == "Market"
         unit = self._unit(fields, is_buy) if is_market else ""
         quantity = self._quantity(fields, market, unit)

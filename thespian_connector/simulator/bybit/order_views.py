@@ -77,6 +77,8 @@ def ticket(asked: NewOrder, link_id: str) -> SpotTicket:
         trigger_above=asked.trigger_price is not None and (last_price is None or asked.trigger_price > last_price),
         time_in_force=times[asked.time_in_force],
         self_trade=_SELF_TRADE[asked.smp_type],
+        # "tpslOrder: the assets are occupied even if it is not triggered; StopOrder: only once it is" (Place Order).
+        locks=asked.order_filter == "tpslOrder",
         venue_type=asked.order_type,
         asked=asked,
         last_price=last_price,

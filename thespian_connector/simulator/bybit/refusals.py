@@ -38,6 +38,7 @@ QUANTITY_BELOW_FILLED = 170313
 LIMIT_QUANTITY_TOO_LARGE = 170381
 MARKET_QUANTITY_TOO_LARGE = 170382
 TOO_MANY_ORDERS = 170810
+NO_MARGIN = 176008
 
 _TEXTS = {
     PARAMETER_ERROR: "Request parameter error.",
@@ -72,6 +73,7 @@ _TEXTS = {
     LIMIT_QUANTITY_TOO_LARGE: "Order quantity exceeds the maximum of a limit order.",
     MARKET_QUANTITY_TOO_LARGE: "Order quantity exceeds the maximum of a market order.",
     TOO_MANY_ORDERS: "Cannot have more than 500 active orders.",
+    NO_MARGIN: "You haven't enabled Cross Margin Trading yet.",
     EMPTY_PARAMETER: "Required parameter '{}' was empty.",
     BAD_VALUE: "Data sent for parameter '{}' is not valid.",
 }
