@@ -85,6 +85,7 @@ class Ticket:
     trigger_above: bool = True
     time_in_force: TimeInForce = TimeInForce.GTC
     self_trade: SelfTrade = SelfTrade.NONE
+    locks: bool = False
     venue_type: str = ""
     venue_self_trade: str = ""
 
