@@ -21,9 +21,10 @@ OUTGOING_BYTES_MAX = 256 * 1024
 # -- a feed session (net/feed.py); FeedTiming takes the intervals from here
 
 #: Reconnect pauses double from the first to the largest, each drawn between half and whole. The count starts anew once
-#: a connection has held for the last of these.
+#: a connection has held for the last of these. The largest is also how long a venue that is back is waited for, at most:
+#: 100 attempts in five minutes, of the 300 that Binance allows an address.
 RECONNECT_FIRST_S = 0.1
-RECONNECT_MAX_S = 10.0
+RECONNECT_MAX_S = 4.0
 RECONNECT_STABLE_S = 30.0
 #: Without an answer to a subscribe request it is made again once, then the connection is.
 ACK_TIMEOUT_S = 5.0
@@ -187,7 +188,7 @@ COMMAND_SHOWN_CHARS_MAX = 200
 FEED_THREAD_SILENT_S_MAX = 5.0
 #: Instruments that cannot be loaded at start are asked for again after this, doubled up to the cap.
 INSTRUMENTS_RETRY_FIRST_S = 0.2
-INSTRUMENTS_RETRY_MAX_S = 5.0
+INSTRUMENTS_RETRY_MAX_S = 3.0
 INSTRUMENTS_REFRESH_S = 3600.0
 CLOCK_MEASURE_EVERY_S = 60.0
 #: What a Gateway keeps fresh and could not refresh is tried again after this.
@@ -234,6 +235,8 @@ TOP_SILENT_S_MAX = 4.0
 TOP_STOPPED_S_MAX = 2.5
 #: An admin that has not looked at its socket for this long spins: the same follows. (A busy one comes to it in time.)
 ADMIN_DEAF_S_MAX = 7.0
+#: The same of the simulator: it has one thread, and warms up whole markets in it.
+SIMULATOR_DEAF_S_MAX = 15.0
 #: A stopped launcher is let go on after this (SIGCONT by Root).
 LAUNCHER_STOPPED_S_MAX = 3.0
 #: What the admin may take to answer a process that attaches. At the limit the question fails: ask again in a moment.
@@ -314,3 +317,23 @@ STORE_BUSY_S_MAX = 5.0
 RECV_WINDOW_MS = 2_000
 #: Pages of one listing. A venue that gives more gives the same ones again.
 LISTING_PAGES_MAX = 1_000
+
+# -- the command side (net/commands.py, net/journal.py)
+
+#: Commands that are made durable together. The rest waits for the next commit.
+JOURNAL_BATCH_MAX = 256
+#: Requests of one account in the air. At the limit a command waits its turn, until its deadline.
+SENDERS_MAX = 32
+#: Commands that wait for one order. At the limit another is refused.
+COMMANDS_AN_ORDER_MAX = 16
+
+# -- facts on their way to OrderState (actors/facts.py)
+
+#: Facts in one message. The rest is asked for next.
+FACTS_A_MESSAGE_MAX = 500
+#: Facts that a source keeps at hand. Older ones are read from the store.
+FACTS_KEPT_MAX = 10_000
+#: A question for facts is asked again after this: the source may have lost it with its life.
+FACTS_ASK_AGAIN_S = 1.0
+#: One commit of a journal. A longer one means a hung disk, and the process is replaced.
+COMMAND_THREAD_SILENT_S_MAX = 10.0

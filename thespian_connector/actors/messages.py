@@ -172,3 +172,18 @@ class RunExchange(Message, frozen=True):
 
     exchange: str
     body: bytes
+
+
+class FactsWanted(Message, frozen=True):
+    """OrderState asks a source of facts for what comes after number `after`; asked again, it renews the question."""
+
+    asker: int
+    after: int
+
+
+class Facts(Message, frozen=True):
+    """The answer, when there is something: facts from number `first` on, as `orders.codec` spells them."""
+
+    source: int
+    first: int
+    bodies: tuple[bytes, ...]

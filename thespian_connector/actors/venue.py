@@ -12,6 +12,7 @@ from thespian_connector.model.errors import UnknownSymbol
 from thespian_connector.net.budget import Budget
 from thespian_connector.net.market import MarketRest
 from thespian_connector.net.rest import RestClient
+from thespian_connector.orders.positions import Market
 
 from .settings import ExchangeStart
 
@@ -33,10 +34,12 @@ class Venue:
         self.client = RestClient(self.driver, self.endpoints.rest, budget=self.budget, tap=tap)
         self.rest = MarketRest(self.driver, self.client)
         self.instruments: dict[str, Instrument] = {}
+        self._markets: dict[str, Market] = {}
 
     def load_instruments(self) -> None:
         """:raises ConnectorError: the venue does not say."""
         self.instruments = {one.symbol: one for one in self.rest.instruments(deadline_s=REST_DEADLINE_S)}
+        self._markets = {one.native: Market(one.symbol, one.base, one.quote) for one in self.instruments.values()}
 
     def instrument(self, symbol: str) -> Instrument:
         """:raises UnknownSymbol: the venue lists no such instrument."""
@@ -48,6 +51,11 @@ class Venue:
             raise UnknownSymbol(
                 f"{self.exchange} has no instrument {symbol!r}; see: thespian-connector instruments"
             ) from None
+
+    def market_of(self, native: str) -> Market:
+        """What the venue's name of an instrument stands for; itself, where the venue does not list it (any more)."""
+        found = self._markets.get(native)
+        return found if found is not None else Market(native, "", "")
 
     def breakers(self) -> list[dict[str, Any]]:
         return [

@@ -93,6 +93,10 @@ class RestRequest(Struct, frozen=True, kw_only=True):
     idempotent: bool = True
     surface: str = "public"
 
+    def __repr__(self) -> str:
+        """Neither query, body nor headers: they may hold a key and a signature."""
+        return f"RestRequest({self.method} {self.path}, weight {self.weight})"
+
 
 class Usage(Struct, frozen=True):
     """What a response's headers say about one limit: `used` units of the window that is current at the venue."""

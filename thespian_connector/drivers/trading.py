@@ -86,7 +86,7 @@ class Fees(Struct, frozen=True, kw_only=True):
 
 
 class TradeAnswer(Struct, frozen=True, kw_only=True):
-    """The answer to an order request sent over a WebSocket: exactly one of `report` and `error`.
+    """The answer to an order request sent over a WebSocket: one of `report` and `error`; neither: logged in.
 
     `request_id` is "" for a refusal that does not say which request it is about (Bybit): everything that is pending on
     that socket is then unknown.
@@ -177,6 +177,10 @@ class TradingDriver(ABC):
 
     @abstractmethod
     def parse_fills(self, body: bytes) -> Page: ...
+
+    def fee_asset(self, fill: FillReport, instrument: Instrument) -> str:  # noqa: ARG002 - for venues that do not tell
+        """In what the fee was paid, where the venue's word is empty."""
+        return fill.fee_asset
 
     @abstractmethod
     def balances(self, auth: Auth) -> RestRequest: ...

@@ -6,7 +6,7 @@ handle stands for a chain of legs, and `order` tells it as one order: fills of a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from thespian_connector.model import Balance, Fill, NewOrder, Order, OrderStatus, Position
@@ -141,9 +141,13 @@ class Ledger:
     def leg(self, client_order_id: str) -> Leg | None:
         return self._legs.get(client_order_id)
 
+    def chain_of(self, handle: str) -> Sequence[str]:
+        """The ids that the handle stands for, oldest first."""
+        return self._chains.get(handle, [handle])
+
     def current(self, handle: str) -> Leg | None:
         """The leg that stands for the handle now: the last that the venue has, or may have, taken."""
-        chain = self._chains.get(handle, [handle])
+        chain = self.chain_of(handle)
         known = [leg for name in chain if (leg := self._legs.get(name)) is not None]
         for leg in reversed(known):
             if leg.evidence or leg.status is not OrderStatus.REJECTED:
@@ -163,7 +167,7 @@ class Ledger:
         terms = current.terms(self.exchange, self._market_of(current.native).symbol)
         if terms is None:
             return None
-        legs = [leg for name in self._chains.get(handle, [handle]) if (leg := self._legs.get(name)) is not None]
+        legs = [leg for name in self.chain_of(handle) if (leg := self._legs.get(name)) is not None]
         earlier = [leg for leg in legs if leg is not current]
         filled, avg_price = _traded(legs)
         before = _sum(leg.filled for leg in earlier)

@@ -1,0 +1,234 @@
+"""OrderCommand: the command side of one exchange's orders: journals, sends, journals again, answers.
+
+The only writer of the stream ``commands/<exchange>``. OrderState asks it for what is new in it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from thespian_connector.drivers.registry import trading_for
+from thespian_connector.limits import (
+    CLOCK_MEASURE_EVERY_S,
+    COMMAND_THREAD_SILENT_S_MAX,
+    INSTRUMENTS_REFRESH_S,
+    INSTRUMENTS_RETRY_FIRST_S,
+    INSTRUMENTS_RETRY_MAX_S,
+    MAINTENANCE_RETRY_S,
+)
+from thespian_connector.model import NewOrder, Order
+from thespian_connector.model.decimals import dec
+from thespian_connector.model.errors import ConnectorError, Refused, UsageError
+from thespian_connector.net.account import AccountBudget
+from thespian_connector.net.clock import ClockOffset
+from thespian_connector.net.commands import Commands
+from thespian_connector.net.trading import TradeRest
+from thespian_connector.orders.codec import decode, encode
+from thespian_connector.orders.ledger import Ledger
+from thespian_connector.orders.recovery import Recovery
+from thespian_connector.storage import Durability, Journal, Store, open_store
+
+from .component import Arguments, Component
+from .crash_points import crash_points
+from .facts import FactsSource
+from .keys import signer_for
+from .messages import Address, FactsWanted, Message, Reply, Request, ThreadAge, failure, pack, unpack
+from .settings import ExchangeStart
+from .threads import Mailbox, crash
+from .venue import REST_DEADLINE_S, Venue
+
+logger = logging.getLogger(__name__)
+
+_COMMANDS = ("place", "cancel", "amend")
+_NS = 1_000_000_000
+
+
+class OrderCommand(Component):
+    kind = "order-command"
+    tick_s = MAINTENANCE_RETRY_S
+
+    def started(self, body: bytes) -> None:
+        self.start = unpack(body, ExchangeStart)
+        self.venue = Venue(self.start)
+        self.clock = ClockOffset()
+        self.commands: Commands | None = None
+        self._store: Store | None = None
+        self._why_not = "its journal is being read"
+        self._ending = threading.Event()
+        self._maintaining = False
+        self._instruments_due = self._clock_due = 0.0
+        self._durable = Mailbox()
+        self.facts = FactsSource(self.incarnation, self.send, self._load_after)
+        self.watch_mailbox(self._durable, self._on_durable)
+        self.start_worker("loader")
+        self.worker.submit(self._load)
+
+    @property
+    def stream(self) -> str:
+        return f"commands/{self.start.exchange}"
+
+    def thread_ages(self) -> tuple[ThreadAge, ...]:
+        ages = super().thread_ages()
+        if self.commands is None:
+            return ages
+        since_ns = self.commands.busy_since_ns
+        age_ns = time.monotonic_ns() - since_ns if since_ns else 0
+        return (*ages, ThreadAge("journal", age_ns, round(COMMAND_THREAD_SILENT_S_MAX * _NS)))
+
+    def tick(self, now: float) -> None:
+        if self.commands is not None and not self._maintaining and now >= min(self._instruments_due, self._clock_due):
+            self._maintaining = self.worker.submit(self._maintain)
+
+    def stopping(self) -> None:
+        self._ending.set()
+        self.worker.stop(timeout_s=1.0)
+        if self.commands is not None:
+            self.commands.stop(timeout_s=3.0)
+        if self._store is not None:
+            self._store.close()
+        self.venue.close()
+
+    # -- messages
+
+    def handle(self, message: Message, sender: Address) -> None:
+        if isinstance(message, FactsWanted):
+            self.facts.want(message, sender)
+        elif isinstance(message, Request) and message.operation in _COMMANDS:
+            self._command(message, sender)
+        else:
+            super().handle(message, sender)
+
+    def _command(self, request: Request, client: Address) -> None:
+        asker = self.asker(request)
+
+        def reply(result: Order | ConnectorError) -> None:
+            """On any thread."""
+            if isinstance(result, ConnectorError):
+                answer = failure(request.correlation, result, asker)
+            else:
+                answer = Reply(asker, request.correlation, True, pack(result))
+            self._answers.put((client, answer))
+
+        try:
+            self._take(request.operation, unpack(request.body, Arguments), reply)
+        except ConnectorError as error:
+            reply(error)
+
+    def _take(self, operation: str, arguments: Arguments, reply: Callable[[Order | ConnectorError], None]) -> None:
+        if self.commands is None:
+            raise Refused(f"{self.name} takes no orders yet: {self._why_not}")
+        deadline = arguments["deadline_mono_ns"] / _NS
+        if operation == "place":
+            try:
+                order = msgspec.convert(arguments["order"], NewOrder)
+            except msgspec.ValidationError as error:
+                raise UsageError(f"order: {error}") from None
+            self.commands.place(order, deadline, reply)
+            return
+        client_order_id = str(arguments["client_order_id"])
+        if operation == "cancel":
+            self.commands.cancel(client_order_id, deadline, reply)
+        else:
+            quantity, price = (
+                None if arguments.get(name) is None else dec(arguments[name], name) for name in ("quantity", "price")
+            )
+            self.commands.amend(client_order_id, quantity, price, deadline, reply)
+
+    def _on_durable(self, item: tuple[int, Sequence[bytes]]) -> None:
+        self.facts.add(*item)
+
+    def _load_after(self, after: int) -> list[bytes]:
+        assert self._store is not None, "who asks was told of facts"
+        return [entry.body for entry in self._store.load(self.stream, after)]
+
+    # -- on the loader thread
+
+    def _load(self) -> None:
+        """Until journal, instruments and clock are there; then commands are taken."""
+        wait_s = INSTRUMENTS_RETRY_FIRST_S
+        journal: Journal | None = None
+        while not self._ending.is_set():
+            self.worker.beat()
+            try:
+                if journal is None:
+                    trading = trading_for(self.start.exchange)
+                    signer = signer_for(self.start)
+                    store = self._store = open_store(self.start.store.url, Durability(self.start.store.durability))
+                    journal = store.open(self.stream)
+                self.venue.load_instruments()
+                self.venue.rest.measure_clock(self.clock, deadline_s=REST_DEADLINE_S)
+                break
+            except ConnectorError as error:
+                self._why_not = str(error)
+                logger.warning("%s: %s; tried again in %g s", self.name, error, wait_s)
+                if journal is None and self._store is not None:
+                    self._store.close()
+            self._ending.wait(wait_s)
+            wait_s = min(wait_s * 2, INSTRUMENTS_RETRY_MAX_S)
+        else:
+            return
+        account = AccountBudget.of(trading, signer, self.venue.budget.path.parent)
+        trade = TradeRest(trading, self.venue.client, signer, self.clock, account)
+        self._take_over(store, journal, trade)
+
+    def _take_over(self, store: Store, journal: Journal, trade: TradeRest) -> None:
+        ledger = Ledger(self.start.exchange, self.venue.market_of)
+        recovery = Recovery()
+        last = 0
+        for entry in store.load(self.stream):
+            event = decode(entry.body)
+            ledger.apply(event)
+            recovery.see(event)
+            last = entry.sequence
+        interrupted = recovery.interrupted(time.time_ns())
+        if interrupted:
+            logger.warning(
+                "%s: %d commands were interrupted; their outcome is being asked for", self.name, len(interrupted)
+            )
+            last = journal.append([encode(event) for event in interrupted], time.time_ns())
+            for answered in interrupted:
+                ledger.apply(answered)
+        commands = Commands(
+            trade,
+            ledger,
+            self.venue.instrument,
+            on_durable=lambda first, bodies: self._durable.put((first, bodies)),
+            on_failure=lambda error: crash(f"{self.name}'s commands", error),
+            crash_point=crash_points(self.context, self.name),
+        )
+        self.facts.begin(last)
+        commands.start(journal, last)
+        self.commands = commands
+        logger.info("%s takes orders: %d entries read, %d interrupted", self.name, last, len(interrupted))
+
+    def _maintain(self) -> None:
+        now = time.monotonic()
+        try:
+            if now >= self._instruments_due:
+                self.venue.load_instruments()
+                self._instruments_due = now + INSTRUMENTS_REFRESH_S
+            if now >= self._clock_due:
+                self.venue.rest.measure_clock(self.clock, deadline_s=REST_DEADLINE_S)
+                self._clock_due = now + CLOCK_MEASURE_EVERY_S
+        except ConnectorError as error:
+            logger.warning("%s: %s; tried again in %g s", self.name, error, MAINTENANCE_RETRY_S)
+            later = now + MAINTENANCE_RETRY_S
+            self._instruments_due = max(self._instruments_due, later)
+            self._clock_due = max(self._clock_due, later)
+        finally:
+            self._maintaining = False
+
+    # -- quick
+
+    def status(self, arguments: Arguments) -> dict[str, Any]:
+        return super().status(arguments) | {
+            "breakers": self.venue.breakers(),
+            "limits": self.venue.limits(),
+            "takes_orders": self.commands is not None,
+        }

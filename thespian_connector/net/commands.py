@@ -1,0 +1,218 @@
+"""Order commands of one account: who may begin, in which order, on which thread, and who hears what became of it.
+
+Commands of one order run one after another, those of different orders side by side. What each does is in `procedures`;
+it sends, and may block, on a sender's thread.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+
+from thespian_connector import limits
+from thespian_connector.model import Instrument, NewOrder, Order
+from thespian_connector.model.errors import ConnectorError, DuplicateClientOrderId, LimitExceeded, OrderNotFound
+from thespian_connector.orders.checks import check_amendment, check_order
+from thespian_connector.orders.events import Event
+from thespian_connector.orders.ledger import Ledger
+from thespian_connector.storage import Journal
+
+from .journal import JournalThread
+from .procedures import Command, Procedures
+from .trading import TradeRest
+
+#: What the asker gets: the order as it is now, or why not.
+Reply = Callable[[Order | ConnectorError], None]
+
+
+class _Placing:
+    """A place that is under way, and who else waits for it."""
+
+    def __init__(self, order: NewOrder, reply: Reply) -> None:
+        self.order = order
+        self.replies = [reply]
+
+
+class Commands:
+    """Thread-safe. Deadlines are on the monotonic clock, seconds.
+
+    :param ledger: folded from the journal's stream already; from now on it is ours.
+    :param instrument_of: of a symbol; raises UnknownSymbol.
+    :param on_durable: (sequence number of the first, bodies) of each commit, in order.
+    :param on_failure: something unexpected; this process must not go on.
+    :param crash_point: the test hook, called with the point's name.
+    """
+
+    def __init__(
+        self,
+        trade: TradeRest,
+        ledger: Ledger,
+        instrument_of: Callable[[str], Instrument],
+        *,
+        on_durable: Callable[[int, Sequence[bytes]], None],
+        on_failure: Callable[[BaseException], None],
+        crash_point: Callable[[str], None] = lambda _: None,
+        monotonic: Callable[[], float] = time.monotonic,
+        time_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._ledger = ledger
+        self._instrument_of = instrument_of
+        self._on_durable = on_durable
+        self._on_failure = on_failure
+        self._crash_point = crash_point
+        self._monotonic = monotonic
+        self._time_ns = time_ns
+        self._lock = threading.RLock()
+        self._do = Procedures(
+            trade,
+            ledger,
+            self._lock,
+            instrument_of,
+            crash_point=crash_point,
+            monotonic=monotonic,
+            time_ns=time_ns,
+        )
+        self._placing: dict[str, _Placing] = {}
+        #: handle -> commands that wait for it; the first is running.
+        self._lines: dict[str, deque[Callable[[], None]]] = {}
+        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._senders: list[threading.Thread] = []
+        self._journal: JournalThread
+
+    def start(self, journal: Journal, last: int) -> None:
+        """:param last: the sequence number of the journal's last entry."""
+        self._journal = JournalThread(journal, last, self._durable, self._on_failure, time_ns=self._time_ns)
+        self._journal.start()
+        for number in range(limits.SENDERS_MAX):
+            sender = threading.Thread(target=self._send, name=f"sender-{number}", daemon=True)
+            sender.start()
+            self._senders.append(sender)
+
+    def stop(self, timeout_s: float) -> None:
+        """What is being sent is finished and journaled, if that is quick."""
+        deadline = self._monotonic() + timeout_s
+        for _ in self._senders:
+            self._work.put(None)
+        for sender in self._senders:
+            sender.join(max(0.0, deadline - self._monotonic()))
+        self._journal.stop(max(0.1, deadline - self._monotonic()))
+
+    @property
+    def busy_since_ns(self) -> int:
+        """Since when the commit at hand takes, monotonic; 0: there is none."""
+        return self._journal.busy_since_ns
+
+    # -- commands
+
+    def place(self, order: NewOrder, deadline: float, reply: Reply) -> None:
+        """:raises DuplicateClientOrderId: the id is of an order with other terms.
+        :raises InvalidOrder, UnknownSymbol: it cannot be.
+        """
+        name = order.client_order_id
+        with self._lock:
+            placing = self._placing.get(name)
+            known = placing.order if placing is not None else self._ledger.intent(name)
+            if known is not None and known != order:
+                raise DuplicateClientOrderId(
+                    f"client_order_id: {name} is an order with other terms; take another id", client_order_id=name
+                )
+            if placing is not None:
+                placing.replies.append(reply)
+                return
+            if known is not None:
+                reply(self._do.told(name))
+                return
+            instrument = self._instrument_of(order.symbol)
+            check_order(order, instrument)
+            self._placing[name] = _Placing(order, reply)
+        self._enter(
+            name, lambda: self._do.place(order, instrument, deadline), lambda result: self._placed(name, result)
+        )
+
+    def cancel(self, client_order_id: str, deadline: float, reply: Reply) -> None:
+        """:raises OrderNotFound: no order of ours has that id."""
+        handle, order = self._known(client_order_id)
+        if order.status.terminal:
+            reply(order)
+            return
+        self._enter(handle, lambda: self._do.cancel(handle, deadline), reply)
+
+    def amend(
+        self, client_order_id: str, quantity: Decimal | None, price: Decimal | None, deadline: float, reply: Reply
+    ) -> None:
+        """`quantity` is the new total.
+
+        :raises OrderNotFound: no order of ours has that id.
+        :raises InvalidOrder: it cannot be.
+        """
+        handle, order = self._known(client_order_id)
+        check_amendment(order.type, quantity, price, order.filled, self._instrument_of(order.symbol))
+        self._enter(handle, lambda: self._do.amend(handle, quantity, price, deadline), reply)
+
+    def _known(self, client_order_id: str) -> tuple[str, Order]:
+        with self._lock:
+            handle = self._ledger.handle_of(client_order_id)
+            order = self._ledger.order(handle)
+        if order is None:
+            raise OrderNotFound(f"no order of ours has the id {client_order_id!r:.60}", client_order_id=client_order_id)
+        return handle, order
+
+    # -- threads
+
+    def _enter(self, handle: str, command: Callable[[], Command], reply: Reply) -> None:
+        with self._lock:
+            line = self._lines.setdefault(handle, deque())
+            if len(line) >= limits.COMMANDS_AN_ORDER_MAX:
+                full = LimitExceeded(f"{handle}: {len(line)} commands wait for this order; ask again later")
+                reply(full)
+                return
+            line.append(lambda: self._run(handle, command(), reply, None))
+            if len(line) == 1:
+                self._work.put(line[0])
+
+    def _send(self) -> None:
+        try:
+            while (work := self._work.get()) is not None:
+                work()
+        except BaseException as error:  # noqa: BLE001 - whatever it was: the owner ends the process
+            self._on_failure(error)
+
+    def _run(self, handle: str, command: Command, reply: Reply, error: ConnectorError | None) -> None:
+        """One step of a command: to its next events, or to its end. `error`: its last events are not durable."""
+        try:
+            events = command.throw(error) if error is not None else next(command)
+        except StopIteration as end:
+            self._end(handle, reply, end.value)
+        except ConnectorError as refused:
+            self._end(handle, reply, refused)
+        else:
+            self._journal.write(
+                events, lambda failed: self._work.put(lambda: self._run(handle, command, reply, failed))
+            )
+
+    def _end(self, handle: str, reply: Reply, result: Order | ConnectorError) -> None:
+        self._crash_point("before_reply")
+        reply(result)
+        with self._lock:
+            line = self._lines[handle]
+            line.popleft()
+            if line:
+                self._work.put(line[0])
+            else:
+                del self._lines[handle]
+
+    def _placed(self, name: str, result: Order | ConnectorError) -> None:
+        with self._lock:
+            replies = self._placing.pop(name).replies
+        for reply in replies:
+            reply(result)
+
+    def _durable(self, first: int, events: Sequence[Event], bodies: Sequence[bytes]) -> None:
+        with self._lock:
+            for event in events:
+                self._ledger.apply(event)
+        self._on_durable(first, bodies)
