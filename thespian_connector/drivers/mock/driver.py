@@ -22,8 +22,11 @@ from thespian_connector.model import Channel, Environment, Instrument
 from thespian_connector.model.errors import (
     AuthError,
     Banned,
+    ClockError,
     ConfigError,
     ExchangeError,
+    InsufficientBalance,
+    OrderNotFound,
     RateLimited,
     Rejected,
     ServerFault,
@@ -37,7 +40,14 @@ USED_HEADER = "X-Mock-Used"
 _REQUESTS = Limit(name="requests_1m", kind="requests", cap=6000, window_s=60, aligned=False, reported=True)
 _CONNECTS = Limit(name="connects_1m", kind="connects", cap=60, window_s=60, aligned=False)
 _SCHEMES = {"rest": ("http", "https"), "stream": ("ws", "wss")}
-_CLIENT_ERRORS: dict[int, type[ExchangeError]] = {401: AuthError, 418: Banned, 429: RateLimited}
+_CLIENT_ERRORS: dict[int, type[ExchangeError]] = {
+    401: AuthError,
+    402: InsufficientBalance,
+    410: OrderNotFound,
+    418: Banned,
+    425: ClockError,
+    429: RateLimited,
+}
 _STREAMS = {Channel.BOOK: ("book",), Channel.TRADE: ("trade",), Channel.TICKER: ("ticker", "top")}
 
 

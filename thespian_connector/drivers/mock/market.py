@@ -84,6 +84,11 @@ class MockMarket:
         self.tape.append(item)
         return item
 
+    @property
+    def last(self) -> Decimal:
+        """The price of the last trade, zero before the first."""
+        return self._last
+
     def ticker(self, time_ns: int) -> TickerBody | None:
         """None before the first trade. The day is the venue's whole life."""
         if not self._trades:

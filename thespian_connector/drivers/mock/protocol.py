@@ -136,12 +136,17 @@ class TimeBody(Struct):
     time_ns: Whole
 
 
-class Request(Struct, kw_only=True):
-    """A frame of ours."""
+class Request(Struct, kw_only=True, omit_defaults=True):
+    """A frame of ours. What is below `topics` is of orders: see :mod:`thespian_connector.drivers.mock.trading`."""
 
-    id: int
+    id: int | str
     op: str
     topics: list[str] = []
+    headers: dict[str, str] = {}
+    method: str = ""
+    path: str = ""
+    query: str = ""
+    body: str = ""
 
 
 class _Head(Struct):

@@ -24,6 +24,7 @@ class MockSession:
         self._on_request = on_request
         self._frames: deque[bytes] = deque()
         self.topics: set[str] = set()
+        self.logged_in = False
         self.closed = False
 
     def send(self, frame: str) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
 
 from thespian_connector.drivers.base import RestRequest
 from thespian_connector.model import Level, Side, dec, text
+from thespian_connector.model.private import BalanceReport, FillReport, OrderReport
 
 from . import flow
 from .driver import USED_HEADER, MockDriver, MockRestSnapshotDriver
@@ -26,8 +27,11 @@ from .protocol import (
     TopFrame,
     TradeFrame,
     TradesBody,
+    instrument,
 )
+from .service import MockAnswer, MockService, framed
 from .session import MockSession
+from .trading import ACCOUNT_TOPIC
 
 NS = 1_000_000_000
 #: The best prices are repeated by the first `advance` this long after they were last sent.
@@ -36,14 +40,6 @@ TOP_REPEAT_NS = 1 * NS
 REQUESTS_MAX = 10_000
 
 Number = str | int | Decimal
-
-
-class MockAnswer(NamedTuple):
-    """An HTTP answer: what `Driver.classify` takes, in its order."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
 
 
 class MockVenue:
@@ -78,6 +74,8 @@ class MockVenue:
         self._refusals: deque[str] = deque()
         self._silent = False
         self._used = 0
+        listed = {market.native: instrument(msgspec.to_builtins(_listed(market))) for market in self._markets.values()}
+        self._service = MockService(self._by_native, {name: one for name, one in listed.items() if one}, self)
 
     # -- what a client does
 
@@ -93,6 +91,9 @@ class MockVenue:
         self._used += 1
         if self._failures:
             return self._failures.popleft()
+        if self._service.serves(request.path):
+            status, body = self._service.answer(request)
+            return MockAnswer(status, {USED_HEADER: str(self._used)}, body)
         query = {key: values[-1] for key, values in parse_qs(request.query).items()}
         serve = self._routes().get(request.path)
         if serve is None or request.method != "GET":
@@ -100,10 +101,10 @@ class MockVenue:
         market = self._by_native.get(query.get("native", ""))
         if market is None and request.path not in ("/instruments", "/time"):
             return _error(400, "no such instrument")
-        body = serve(market, query)
-        if body is None:
+        found = serve(market, query)
+        if found is None:
             return _error(404, "no trade yet")
-        return MockAnswer(200, {USED_HEADER: str(self._used)}, _json(body))
+        return MockAnswer(200, {USED_HEADER: str(self._used)}, _json(found))
 
     # -- what a test makes happen
 
@@ -148,15 +149,36 @@ class MockVenue:
     def trade(self, symbol: str, aggressor: Side | str, price: Number, quantity: Number) -> str:
         """Prints a trade, and the ticker it changes; the book stays as it is. Returns the trade's id."""
         market = self._market(symbol)
-        item = market.trade(
-            Side.of(aggressor, "aggressor"), dec(price, "price"), dec(quantity, "quantity"), self.time_ns
-        )
+        side = Side.of(aggressor, "aggressor")
+        number = self.print_trade(market, side, dec(price, "price"), dec(quantity, "quantity"))
+        self._service.desk.on_market(market)
+        return number
+
+    def print_trade(self, market: MockMarket, aggressor: Side, price: Decimal, quantity: Decimal) -> str:
+        """Of the desk: a trade is printed, of which it knows already."""
+        item = market.trade(aggressor, price, quantity, self.time_ns)
         self._publish(f"trade.{market.native}", TradeFrame(stream=f"trade.{market.native}", trades=[item]))
         ticker = market.ticker(self.time_ns)
         assert ticker is not None, "there was a trade"
         ticker.stream, ticker.kind = f"ticker.{market.native}", "ticker"
         self._publish(ticker.stream, ticker)
         return item.id
+
+    def take(self, market: MockMarket, changes: list[Change]) -> None:
+        """Of the desk: an order of ours used up levels of the book."""
+        self._update(market, changes)
+
+    def tell(self, record: OrderReport | FillReport | BalanceReport) -> None:
+        """Of the desk: something of our account changed."""
+        name = {OrderReport: "order", FillReport: "fill", BalanceReport: "balance"}[type(record)]
+        self._publish(ACCOUNT_TOPIC, {"stream": ACCOUNT_TOPIC, name: record})
+
+    def deposit(self, asset: str, quantity: Number) -> None:
+        """Our account has more of an asset; less, if `quantity` is negative. It begins with nothing.
+
+        :raises ValueError: less than nothing would be free.
+        """
+        self._service.desk.deposit(asset, dec(quantity, "quantity"))
 
     def advance(self, duration_ns: int) -> None:
         """Lets time pass. Best prices that were last sent `TOP_REPEAT_NS` ago are sent again: proof of freshness."""
@@ -185,6 +207,10 @@ class MockVenue:
     ) -> None:
         """The next `count` REST requests get this answer."""
         self._failures.extend([MockAnswer(status, dict(headers or {}), body)] * count)
+
+    def lose_answers(self, count: int = 1) -> None:
+        """The next `count` requests of orders and account are carried out, and answered by a gateway's 504."""
+        self._service.answers_lost += count
 
     def refuse_subscribe(self, message: str = "refused", count: int = 1) -> None:
         """The next `count` subscribe requests are refused as a whole."""
@@ -233,7 +259,9 @@ class MockVenue:
             )
         if before != (market.best(Side.BUY), market.best(Side.SELL)):
             self._send_top(market)
-        return market.update_id
+        update_id = market.update_id
+        self._service.desk.on_market(market)  # which may go on to take levels of it
+        return update_id
 
     def _book_frame(
         self, market: MockMarket, kind: str, bids: list[tuple[str, str]], asks: list[tuple[str, str]]
@@ -267,9 +295,17 @@ class MockVenue:
         if request.op == "ping":
             session.deliver(_json({"pong": request.id}))
             return
-        problem = self._problem(request)
+        if request.op == "request":
+            answer = self.request(framed(request))
+            body = msgspec.Raw(answer.body or b"null")
+            session.deliver(_json({"answer": str(request.id), "status": answer.status, "body": body}))
+            return
+        problem = self._problem(session, request)
         session.deliver(_json({"reply": request.id, "ok": not problem, "message": problem}))
         if problem:
+            return
+        if request.op == "login":
+            session.logged_in = True
             return
         if request.op == "unsubscribe":
             session.topics.difference_update(request.topics)
@@ -278,20 +314,26 @@ class MockVenue:
             session.topics.add(topic)
             self._first(session, topic)
 
-    def _problem(self, request: Request) -> str:
+    def _problem(self, session: MockSession, request: Request) -> str:
         """Why a request is refused as a whole; "" when it is not."""
+        if request.op == "login":
+            return self._service.problem(request.headers)
         if request.op not in ("subscribe", "unsubscribe"):
             return f"no such op: {request.op}"
         if len(request.topics) > self.driver.stream_limits.args_max:
             return f"more than {self.driver.stream_limits.args_max} topics"
         for topic in request.topics:
             channel, _, native = topic.partition(".")
+            if topic == ACCOUNT_TOPIC and session.logged_in:
+                continue
             if channel not in ("book", "top", "trade", "ticker") or native not in self._by_native:
                 return f"no such topic: {topic}"
         return self._refusals.popleft() if self._refusals and request.op == "subscribe" else ""
 
     def _first(self, session: MockSession, topic: str) -> None:
         """What a subscription begins with: a book's snapshot (where the stream has it), the best prices."""
+        if topic == ACCOUNT_TOPIC:
+            return
         channel, _, native = topic.partition(".")
         market = self._by_native[native]
         if channel == "book" and not self.driver.snapshot_by_rest:
