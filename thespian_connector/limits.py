@@ -236,7 +236,7 @@ TOP_STOPPED_S_MAX = 2.5
 #: An admin that has not looked at its socket for this long spins: the same follows. (A busy one comes to it in time.)
 ADMIN_DEAF_S_MAX = 7.0
 #: The same of the simulator: it has one thread, and warms up whole markets in it.
-SIMULATOR_DEAF_S_MAX = 15.0
+SIMULATOR_DEAF_S_MAX = 10.0
 #: A stopped launcher is let go on after this (SIGCONT by Root).
 LAUNCHER_STOPPED_S_MAX = 3.0
 #: What the admin may take to answer a process that attaches. At the limit the question fails: ask again in a moment.

@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 from support.feeds import BINANCE, QUICK
 
-from thespian_connector.limits import DEAD_TOPIC_STRIKES
+from thespian_connector.limits import DEAD_TOPIC_STRIKES, INSTRUMENTS_RETRY_MAX_S, RECONNECT_MAX_S
 from thespian_connector.model.errors import RateLimited
 from thespian_connector.net.budget import Budget
 from thespian_connector.net.deliveries import Deliveries
@@ -228,3 +228,8 @@ def test_the_hosts_limit_of_connects_is_asked_for_every_dial() -> None:
     guard = ConnectGuard(cast(Budget, Rate()))
     assert [guard.wait_s(S) for _ in range(3)] == [0, 0, 2.5]
     assert asked == ["connects"] * 3
+
+
+def test_a_venue_that_is_back_is_not_waited_for_much_longer() -> None:
+    """However long it was away: the next look at it is never more than this off."""
+    assert max(RECONNECT_MAX_S, INSTRUMENTS_RETRY_MAX_S) <= 4
