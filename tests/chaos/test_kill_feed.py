@@ -19,8 +19,8 @@ from thespian_connector.model.errors import Refused
 
 SYMBOLS = ("BTC/USDT", "ETH/USDT")
 #: The targets are 2 s and 10 s on a machine of our own; these bounds say "it heals" on any.
-KILLED_S_MAX = 10.0
-FROZEN_S_MAX = 20.0
+KILLED_S_MAX = 20.0
+FROZEN_S_MAX = 40.0
 
 
 @pytest.fixture(scope="module")
@@ -110,12 +110,12 @@ def test_a_frozen_feed_does_not_silence_root(system: System, connector: Connecto
     askers = [threading.Thread(target=ask) for _ in range(25)]
     for asker in askers:
         asker.start()
-    wait_until(lambda: sum("still owes" in words for words in refusals) >= 10, 10, "refused at once")
+    wait_until(lambda: sum("still owes" in words for words in refusals) >= 10, 30, "refused at once")
     begun = time.monotonic()
     assert connector.order_book("bybit", "BTC/USDT", depth=1).bids
     answered_s = time.monotonic() - begun
     print(f"\nanother exchange's answer meanwhile: {answered_s * 1000:.0f} ms")
-    assert answered_s < 2
+    assert answered_s < 4
     for asker in askers:
         asker.join(15)
     assert len(refusals) == 25, "every asker got an answer"

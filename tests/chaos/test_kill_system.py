@@ -12,6 +12,7 @@ import pytest
 from support.system import System
 from support.waiting import wait_until
 
+from thespian_connector.actors import process
 from thespian_connector.system.hardening import SignedPickle
 
 #: No venue is needed here: nothing listens at these ports, and a system must run and report all the same.
@@ -101,11 +102,13 @@ def test_a_supervisor_past_its_intensity_gives_up_and_its_parent_replaces_it(sys
     name, above = "exchange/binance/gateway", "exchange/binance"
     wait_until(lambda: settled(system, {name, above, f"{above}/market-data/0"}), 20, "the tree is there")
     before = {title: pid for pid, title in system.pids().items()}
+    sibling = before[f"{above}/market-data/0"]
     killed: set[int] = set()
     waits: list[float] = []
     begun = time.monotonic()
-    while system.pids().get(before[above]) and time.monotonic() - begun < 30:
-        for pid in [pid for pid, title in system.pids().items() if title == name and pid not in killed]:
+    while os.path.exists(f"/proc/{before[above]}") and time.monotonic() - begun < 30:
+        # As soon as it is forked: what its start takes does not count, so that six fit into the ten seconds anywhere.
+        for pid in set(process.children(before[above])) - {sibling} - killed:
             waits.append(time.monotonic() - begun)
             begun = time.monotonic()
             os.kill(pid, signal.SIGKILL)
@@ -113,7 +116,7 @@ def test_a_supervisor_past_its_intensity_gives_up_and_its_parent_replaces_it(sys
     assert len(killed) == 6, "five restarts in ten seconds, and no sixth"
     print("\nrestarts after", ", ".join(f"{wait:.2f}" for wait in waits[1:]), "s")
     assert waits[-1] > 1.0, "they back off: 0, 0.2, 0.4, 0.8, 1.6 s"
-    wait_until(lambda: settled(system, {name, above, f"{above}/market-data/0"}), 15, "HostAgent goes on")
+    wait_until(lambda: settled(system, {name, above, f"{above}/market-data/0"}), 30, "HostAgent goes on")
     after = {title: pid for pid, title in system.pids().items()}
     changed = {title for title, pid in before.items() if after[title] != pid}
     assert changed == {title for title in before if title.startswith(above)}
@@ -127,7 +130,7 @@ def test_past_the_limit_the_launcher_ends_and_says_why(system: System) -> None:
             lambda: (system.runtime / "system.json").exists() and "root" in system.pids().values(), 20, "it runs"
         )
         os.kill(system.pid("root"), signal.SIGKILL)
-        wait_until(lambda: not (system.runtime / "system.json").exists() or launcher.poll() is not None, 10, "noticed")
+        wait_until(lambda: not (system.runtime / "system.json").exists() or launcher.poll() is not None, 30, "noticed")
     assert launcher.wait(20) == 1
     assert launcher.stderr is not None
     with launcher.stderr as stderr:

@@ -75,7 +75,7 @@ def test_the_flow_stands_still_on_demand_and_goes_on(still: Simulator) -> None:
     while time.monotonic() < deadline:
         assert still.book("binance", "BTCUSDT") == first
     still.resume()
-    wait_until(lambda: still.book("binance", "BTCUSDT")["update_id"] > first["update_id"], 10, "the flow goes on")
+    wait_until(lambda: still.book("binance", "BTCUSDT")["update_id"] > first["update_id"], 30, "the flow goes on")
 
 
 def test_without_a_stream_the_truth_is_of_now_on_both_venues(still: Simulator) -> None:
@@ -233,7 +233,7 @@ def test_it_ends_with_its_parent_when_asked_to() -> None:
         parent.communicate(timeout=10)
     try:
         # A pidfd of a process that ended takes no signal.
-        wait_until(lambda: _ended(child), 10, "the simulator ended with its parent")
+        wait_until(lambda: _ended(child), 30, "the simulator ended with its parent")
     finally:
         os.close(child)
 

@@ -87,5 +87,5 @@ def test_a_market_that_stands_still_stays_live_and_is_verified(tmp_path: Path, v
         )
         assert not feed.markers("stale")
         simulator.resume()
-        wait_until(lambda: feed.session.book("BTC/USDT").update_id > before.update_id, 10, "updates again")
+        wait_until(lambda: feed.session.book("BTC/USDT").update_id > before.update_id, 30, "updates again")
         assert not feed.markers("stale")

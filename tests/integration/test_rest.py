@@ -397,19 +397,16 @@ class TestBreaker:
         each.client.call(GET)  # another surface
         assert each.client.breakers() == {"public": "closed", "orders": "open"}
 
-    def test_five_calls_at_once_take_as_long_as_one(self, start: Start) -> None:
+    def test_five_calls_are_in_the_air_at_once(self, start: Start) -> None:
         together = threading.Barrier(5)
 
         def slow(_: Asked) -> Reply:
-            together.wait(10)  # only if all five are in the air at once
-            time.sleep(0.2)
+            together.wait(30)  # only if all five are in the air at once
             return document(DEPTH)
 
         each = start(venue=Venue(slow))
-        started = time.monotonic()
         with ThreadPoolExecutor(5) as pool:
             list(pool.map(lambda n: each.client.call(RestRequest(method="GET", path=f"/{n}")), range(5)))
-        assert time.monotonic() - started < 0.9
 
 
 class TestSingleFlight:
@@ -418,7 +415,7 @@ class TestSingleFlight:
         each = start(Reply(b"shared", hold=hold))
         with ThreadPoolExecutor(4) as pool:
             calls = [pool.submit(each.client.call, GET) for _ in range(4)]
-            wait_until(lambda: each.asked(), 10, "the request is in the air")
+            wait_until(lambda: each.asked(), 30, "the request is in the air")
             time.sleep(0.1)  # the others come meanwhile; if not, they would ask for themselves and the count would tell
             hold.set()
             assert [call.result(10) for call in calls] == [b"shared"] * 4

@@ -124,7 +124,7 @@ def test_the_demo_kills_heals_and_leaves_nothing(paper: System) -> None:
         "orders": {},
         "books_equal_truth": True,
     }
-    assert 0 < result["recovered_s"] < 20
+    assert 0 < result["recovered_s"] < 60
     assert [one.name for one in paper.runtime.parent.iterdir() if one.name.startswith("demo")] == []
     assert paper.run("demo", "--config", "live.toml").returncode == 2
 
@@ -249,7 +249,7 @@ def test_a_broken_symbol_is_reported_not_fatal(paper: System) -> None:
     with System("exchanges.binance.enabled=false", *urls, 'exchanges.bybit.symbols=["BTC/USDT","NO/SUCH"]') as system:
         system.start()
         books: dict[str, dict[str, str]] = {}
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline and books.get("BTC/USDT", {}).get("trust") != "LIVE":
             books = {book["symbol"]: book for book in system.json("status")["books"]}
         assert books["BTC/USDT"]["trust"] == "LIVE"

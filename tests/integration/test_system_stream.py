@@ -143,7 +143,7 @@ def test_a_system_ends_with_the_program_that_started_it() -> None:
         owner.stdin.close()
         owner.stdout.close()
         print(f"\nowner killed: nothing left after {system.gone(15):.2f} s")
-        wait_until(lambda: not system.sockets(), 5, "no socket is left")
+        wait_until(lambda: not system.sockets(), 20, "no socket is left")
 
 
 def test_a_with_block_starts_and_ends_a_system(monkeypatch: pytest.MonkeyPatch) -> None:

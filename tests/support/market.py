@@ -96,7 +96,7 @@ class MarketFeed:
     def trust(self, symbol: str = "BTC/USDT") -> Trust:
         return self.session.book(symbol).trust
 
-    def wait_trust(self, trust: Trust, symbol: str = "BTC/USDT", timeout_s: float = 20) -> OrderBook:
+    def wait_trust(self, trust: Trust, symbol: str = "BTC/USDT", timeout_s: float = 60) -> OrderBook:
         wait_until(lambda: self.trust(symbol) is trust, timeout_s, f"{symbol} {trust}; {self.session.counters}")
         return self.session.book(symbol)
 

@@ -56,7 +56,7 @@ class System:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         with contextlib.suppress(AssertionError):
-            wait_until(lambda: not self.pids(), 5, "nothing is left")
+            wait_until(lambda: not self.pids(), 20, "nothing is left")
         shutil.rmtree(self.directory, ignore_errors=True)
 
     # -- the command line

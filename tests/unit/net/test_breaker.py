@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -138,16 +137,13 @@ def test_late_outcomes_of_earlier_calls_neither_close_nor_extend_it(breaker: Bre
     assert breaker.state == "closed"
 
 
-def test_five_calls_at_once_take_as_long_as_one() -> None:
+def test_five_calls_are_inside_at_once() -> None:
     breaker = Breaker("x")
     together = threading.Barrier(5)
 
     def call(_: int) -> None:
         with breaker.guard():
-            together.wait(10)  # all five are inside, or this breaks
-            time.sleep(0.2)
+            together.wait(30)  # all five are inside, or this breaks
 
-    started = time.monotonic()
     with ThreadPoolExecutor(5) as pool:
         list(pool.map(call, range(5)))
-    assert time.monotonic() - started < 0.8

@@ -36,9 +36,27 @@ class Question:
             self._answered.notify()
 
 
+class Joined:
+    """The clock of the flights: who joins one looks at it once, before waiting, so that its looks count them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._lock = threading.Lock()
+
+    def __call__(self) -> float:
+        with self._lock:
+            self.count += 1
+        return time.monotonic()
+
+
 @pytest.fixture
-def flights() -> SingleFlight[bytes]:
-    return SingleFlight(time.monotonic)
+def joined() -> Joined:
+    return Joined()
+
+
+@pytest.fixture
+def flights(joined: Joined) -> SingleFlight[bytes]:
+    return SingleFlight(joined)
 
 
 def ask(
@@ -47,12 +65,13 @@ def ask(
     return pool.submit(flights.do, key, question, time.monotonic() + seconds)
 
 
-def test_equal_questions_in_the_air_are_one(flights: SingleFlight[bytes]) -> None:
+def test_equal_questions_in_the_air_are_one(flights: SingleFlight[bytes], joined: Joined) -> None:
     question, other = Question(), Question()
     with ThreadPoolExecutor(5) as pool:
         asked = [ask(pool, flights, question) for _ in range(4)]
         apart = ask(pool, flights, other, key="another")
-        wait_until(lambda: question.asked == 1 and other.asked == 1, 10, "both leaders ask")
+        wait_until(lambda: question.asked == 1 and other.asked == 1, 30, "both leaders ask")
+        wait_until(lambda: joined.count == 3, 30, "the others have joined")
         question.answer(b"same")
         other.answer(b"other")
         assert [future.result(SOON) for future in asked] == [b"same"] * 4
@@ -67,13 +86,13 @@ def test_the_next_question_is_asked_anew(flights: SingleFlight[bytes]) -> None:
         assert flights.do("k", question, time.monotonic() + SOON) == answer
 
 
-def test_all_get_the_error_each_its_own(flights: SingleFlight[bytes]) -> None:
+def test_all_get_the_error_each_its_own(flights: SingleFlight[bytes], joined: Joined) -> None:
     question = Question()
     original = Rejected("no such symbol", exchange="binance", code=-1121)
     with ThreadPoolExecutor(3) as pool:
         asked = [ask(pool, flights, question) for _ in range(3)]
-        wait_until(lambda: question.asked == 1, 10, "the leader asks")
-        time.sleep(0.05)  # the others come meanwhile; if not, they would ask for themselves and the count would tell
+        wait_until(lambda: question.asked == 1, 30, "the leader asks")
+        wait_until(lambda: joined.count == 2, 30, "the others have joined")
         question.answer(original)
         errors = [future.exception(SOON) for future in asked]
     assert question.asked == 1
@@ -87,7 +106,7 @@ def test_each_waits_until_its_own_deadline(flights: SingleFlight[bytes]) -> None
     question = Question()
     with ThreadPoolExecutor(2) as pool:
         patient = ask(pool, flights, question)
-        wait_until(lambda: question.asked == 1, 10, "the leader asks")
+        wait_until(lambda: question.asked == 1, 30, "the leader asks")
         with pytest.raises(AnswerLost, match="not answered in time"):
             flights.do("k", question, time.monotonic() + 0.05)
         question.answer(b"late")
@@ -96,16 +115,16 @@ def test_each_waits_until_its_own_deadline(flights: SingleFlight[bytes]) -> None
 
 @pytest.mark.parametrize("end", [DeadlineExceeded("leader's"), NotSent("leader's"), ZeroDivisionError("leader's")])
 def test_who_has_more_time_asks_again_when_the_first_had_too_little(
-    flights: SingleFlight[bytes], end: BaseException
+    flights: SingleFlight[bytes], joined: Joined, end: BaseException
 ) -> None:
     question = Question()
     with ThreadPoolExecutor(2) as pool:
         hasty = ask(pool, flights, question, seconds=5)
-        wait_until(lambda: question.asked == 1, 10, "the leader asks")
+        wait_until(lambda: question.asked == 1, 30, "the leader asks")
         patient = ask(pool, flights, question, seconds=SOON)
-        time.sleep(0.05)
+        wait_until(lambda: joined.count == 1, 30, "the patient one has joined")
         question.answer(end)
         assert hasty.exception(SOON) is end
-        wait_until(lambda: question.asked == 2, 10, "the patient one asks for itself")
+        wait_until(lambda: question.asked == 2, 30, "the patient one asks for itself")
         question.answer(b"got it")
         assert patient.result(SOON) == b"got it"

@@ -77,11 +77,11 @@ def test_a_crossed_book_is_suspect() -> None:
 
 
 def test_the_level_that_repeats_proves_quiet_and_silence_is_stale_then_connected_anew() -> None:
-    timing = structs.replace(QUICK, stale_stream_s=0.8)
+    timing = structs.replace(QUICK, stale_stream_s=2)
     with feed(timing=timing) as it:
         peer = y_live(it)
         repeats = y_book("snapshot", 3, bids=[["100", "1"]], asks=[["101", "1"]], seq=70, depth=1)
-        until = time.monotonic() + 1.6
+        until = time.monotonic() + 3
         while time.monotonic() < until:
             peer.send(repeats)
             assert it.trust() is Trust.LIVE
@@ -101,18 +101,18 @@ def test_pongs_prove_nothing() -> None:
         while time.monotonic() < until or it.trust() is Trust.LIVE:
             peer.send({"success": True, "ret_msg": "pong", "conn_id": "c", "op": "ping"})
             time.sleep(0.05)
-            assert time.monotonic() < until + 5, "a feed with nothing but pongs is still LIVE"
+            assert time.monotonic() < until + 20, "a feed with nothing but pongs is still LIVE"
         assert it.trust() is Trust.STALE
 
 
 def test_a_top_that_moved_on_while_the_book_did_not_is_behind() -> None:
-    timing = structs.replace(QUICK, behind_grace_s=0.3)
+    timing = structs.replace(QUICK, behind_grace_s=1)
     with feed(timing=timing) as it:
         peer = y_live(it)
         moved = y_book("snapshot", 4, bids=[["100.5", "1"]], asks=[["101", "1"]], seq=90, depth=1)
         peer.send(moved)
         assert it.trust() is Trust.LIVE, "updates may be in flight"
-        until = time.monotonic() + 5
+        until = time.monotonic() + 20
         while it.trust() is Trust.LIVE and time.monotonic() < until:
             peer.send(moved)
             time.sleep(0.05)
@@ -123,8 +123,10 @@ def test_a_top_that_moved_on_while_the_book_did_not_is_behind() -> None:
 def test_a_top_that_moved_is_no_alarm_when_the_book_follows() -> None:
     with feed(timing=structs.replace(QUICK, behind_grace_s=0.3)) as it:
         peer = y_live(it)
-        peer.send(y_book("snapshot", 4, bids=[["100.5", "1"]], asks=[["101", "1"]], seq=90, depth=1))
-        peer.send(y_book("delta", 8, bids=[["100.5", "1"]], seq=90))
+        peer.send(
+            y_book("snapshot", 4, bids=[["100.5", "1"]], asks=[["101", "1"]], seq=90, depth=1),
+            y_book("delta", 8, bids=[["100.5", "1"]], seq=90),
+        )
         it.wait_update(8)
         until = time.monotonic() + 0.8
         while time.monotonic() < until:
@@ -181,7 +183,7 @@ def test_a_ticker_gets_its_bid_and_ask_from_the_top_of_book() -> None:
         peer.send(y_book("snapshot", 4, bids=[["100", "1"]], asks=[["101", "2"]], depth=1))
         peer.send(y_book("snapshot", 4, bids=[["100", "1"]], asks=[["101", "2"]], depth=1))
         peer.send({"topic": "tickers.BTCUSDT", "ts": 6, "type": "snapshot", "data": {**data, "lastPrice": "101"}})
-        wait_until(lambda: len(it.events) >= 3, 5, "three tickers")
+        wait_until(lambda: len(it.events) >= 3, 20, "three tickers")
         tickers = [event for event in it.events if isinstance(event, Ticker)]
         assert [str(t.last) for t in tickers] == ["100.5", "100.5", "101"]
         assert (str(tickers[2].bid), str(tickers[2].ask), str(tickers[2].volume)) == ("100", "101", "7")
@@ -199,7 +201,7 @@ def test_a_book_of_one_level_is_its_tickers_bid_and_ask_too() -> None:
         peer.send(y_book("snapshot", 4, bids=[["100", "1"]], asks=[["101", "2"]], depth=1))
         peer.send(y_book("snapshot", 5, bids=[["100.2", "3"]], asks=[["101", "2"]], depth=1))
         assert it.wait_update(5).trust is Trust.LIVE
-        wait_until(lambda: sum(isinstance(event, Ticker) for event in it.events) >= 3, 10, "three tickers")
+        wait_until(lambda: sum(isinstance(event, Ticker) for event in it.events) >= 3, 30, "three tickers")
         tickers = [event for event in it.events if isinstance(event, Ticker)]
         assert [(str(t.bid), str(t.ask)) for t in tickers] == [("None", "None"), ("100", "101"), ("100.2", "101")]
         assert {str(t.last) for t in tickers} == {"100.5"}
