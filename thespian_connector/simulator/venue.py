@@ -111,7 +111,7 @@ class Venue:
         """The true time, epoch nanoseconds."""
         return self._time_ns()
 
-    def now_ns(self, surface: str = "rest", op: str = "") -> int:
+    def now_ns(self, surface: str | tuple[str, ...] = "rest", op: str = "") -> int:
         """The time as the venue's clock shows it on a surface: the true time and the `clock_skew` fault."""
         fault = self.take(surface, "clock_skew", op=op)
         skew_ms: int = fault.params["skew_ms"] if fault else 0

@@ -13,17 +13,43 @@ _NGINX = (
 
 
 class ApiError(Exception):
-    """A request that Binance refuses. `code` is negative; `status` the HTTP status."""
+    """A request that Binance refuses. `code` is negative; `status` the HTTP status.
 
-    def __init__(self, code: int, message: str, status: int = 400) -> None:
+    :param data: what some errors tell beyond code and text: the legs of a cancelReplace.
+    :param executed: whether a part of the request was done all the same.
+    """
+
+    def __init__(
+        self,
+        code: int,
+        message: str,
+        status: int = 400,
+        *,
+        data: Any = None,
+        executed: bool = False,
+        retry_after_s: int | None = None,
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.status = status
+        self.data = data
+        self.executed = executed
+        self.retry_after_s = retry_after_s
+
+    def document(self) -> dict[str, Any]:
+        """``{"code","msg"[,"data"]}``."""
+        document: dict[str, Any] = {"code": self.code, "msg": self.message}
+        if self.data is not None:
+            document["data"] = self.data
+        return document
 
     def response(self) -> web.Response:
         """The answer on the wire."""
-        return json_response({"code": self.code, "msg": self.message}, status=self.status)
+        response = json_response(self.document(), status=self.status)
+        if self.retry_after_s is not None:
+            response.headers["Retry-After"] = str(self.retry_after_s)
+        return response
 
 
 def json_response(document: Any, *, status: int = 200) -> web.Response:

@@ -14,6 +14,7 @@ from .books import BOOK_IDS
 from .feeds import Feeds
 from .limits import IpLimits
 from .names import book_streams, parse
+from .private import PrivateDoor
 from .rest import Rest
 from .streams import StreamServer
 
@@ -25,7 +26,8 @@ def make_app(venue: Venue) -> web.Application:
     """
     feeds = Feeds(venue)
     limits = IpLimits(venue)
-    rest = Rest(venue, feeds, limits)
+    door = PrivateDoor(venue)
+    rest = Rest(venue, feeds, limits, door)
     streams = StreamServer(venue, feeds, limits)
     app = web.Application()
     app.router.add_get("/ws", streams.handle)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from thespian_connector.simulator.market import MarketSpec
@@ -10,15 +11,27 @@ from thespian_connector.simulator.venue import Venue
 from .limits import rate_limits
 from .spelling import padded
 
+# Icebergs, trailing stops, pegs and order lists are allowed on no symbol here, so their fields are refused.
 _ORDER_TYPES = ["LIMIT", "LIMIT_MAKER", "MARKET", "STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT"]
-_STP = ["EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT", "TRANSFER"]
+STP_MODES = ("EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT", "TRANSFER")
+STP_DEFAULT = "EXPIRE_MAKER"
 AMENDS_MAX = 10
+OPEN_ORDERS_MAX = 200
+OPEN_STOPS_MAX = 5
+NOTIONAL_MAX = Decimal(9_000_000)
+#: PERCENT_PRICE_BY_SIDE: of the average price.
+PRICE_UP, PRICE_DOWN = Decimal(5), Decimal("0.2")
 
 
 def status(venue: Venue, native: str) -> str:
     """TRADING, or HALT while a maintenance stands: trading is off, market data goes on."""
-    fault = venue.faults.matching(venue.name, "rest", symbol=native, kinds=("maintenance",))
+    fault = venue.faults.matching(venue.name, ("rest", "trade"), symbol=native, kinds=("maintenance",))
     return "TRADING" if fault is None else "HALT"
+
+
+def market_max_quantity(spec: MarketSpec) -> Decimal:
+    """The most that one market order may have (MARKET_LOT_SIZE)."""
+    return spec.max_quantity / 10
 
 
 def filters(spec: MarketSpec) -> list[dict[str, Any]]:
@@ -36,7 +49,7 @@ def filters(spec: MarketSpec) -> list[dict[str, Any]]:
         {
             "filterType": "MARKET_LOT_SIZE",
             "minQty": "0.00000000",
-            "maxQty": padded(spec.max_quantity / 10),
+            "maxQty": padded(market_max_quantity(spec)),
             "stepSize": "0.00000000",
         },
         {
@@ -48,23 +61,23 @@ def filters(spec: MarketSpec) -> list[dict[str, Any]]:
         },
         {
             "filterType": "PERCENT_PRICE_BY_SIDE",
-            "bidMultiplierUp": "5",
-            "bidMultiplierDown": "0.2",
-            "askMultiplierUp": "5",
-            "askMultiplierDown": "0.2",
+            "bidMultiplierUp": str(PRICE_UP),
+            "bidMultiplierDown": str(PRICE_DOWN),
+            "askMultiplierUp": str(PRICE_UP),
+            "askMultiplierDown": str(PRICE_DOWN),
             "avgPriceMins": 5,
         },
         {
             "filterType": "NOTIONAL",
             "minNotional": padded(spec.min_notional),
             "applyMinToMarket": True,
-            "maxNotional": "9000000.00000000",
+            "maxNotional": padded(NOTIONAL_MAX),
             "applyMaxToMarket": False,
             "avgPriceMins": 5,
         },
-        {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": 200},
+        {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": OPEN_ORDERS_MAX},
         {"filterType": "MAX_NUM_ORDER_LISTS", "maxNumOrderLists": 20},
-        {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": 5},
+        {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": OPEN_STOPS_MAX},
         {"filterType": "MAX_NUM_ORDER_AMENDS", "maxNumOrderAmends": AMENDS_MAX},
     ]
 
@@ -82,23 +95,23 @@ def symbol_info(spec: MarketSpec, state: str, *, permission_sets: bool) -> dict[
         "baseCommissionPrecision": 8,
         "quoteCommissionPrecision": 8,
         "orderTypes": _ORDER_TYPES,
-        "icebergAllowed": True,
-        "ocoAllowed": True,
-        "otoAllowed": True,
-        "opoAllowed": True,
+        "icebergAllowed": False,
+        "ocoAllowed": False,
+        "otoAllowed": False,
+        "opoAllowed": False,
         "quoteOrderQtyMarketAllowed": True,
-        "allowTrailingStop": True,
+        "allowTrailingStop": False,
         "cancelReplaceAllowed": True,
         "amendAllowed": True,
-        "pegInstructionsAllowed": True,
+        "pegInstructionsAllowed": False,
         "isSpotTradingAllowed": True,
         "isMarginTradingAllowed": False,
         "filters": filters(spec),
         # Always empty since permission sets took over.
         "permissions": [],
         "permissionSets": [["SPOT", "TRD_GRP_004"]] if permission_sets else [],
-        "defaultSelfTradePreventionMode": "EXPIRE_MAKER",
-        "allowedSelfTradePreventionModes": _STP,
+        "defaultSelfTradePreventionMode": STP_DEFAULT,
+        "allowedSelfTradePreventionModes": list(STP_MODES),
     }
 
 

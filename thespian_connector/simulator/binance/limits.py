@@ -123,13 +123,16 @@ class IpLimits:
         state.wait_until_ms = 0
         return self.ban(address, seconds)
 
-    def charge(self, address: str, weight: int) -> Refusal | None:
-        """Charge a request of `weight`; a refusal if it is over a limit, or one too many after a 429."""
+    def charge(self, address: str, weight: int, *, raw: int = 1) -> Refusal | None:
+        """Charge a request of `weight`; a refusal if it is over a limit, or one too many after a 429.
+
+        :param raw: what it counts as a raw request: 0 for the WebSocket API's.
+        """
         state = self._of(address)
         now_ms = self._now_ms()
         limits = (
             ("weight", state.weight, "weight_window_s", "weight_limit", weight),
-            ("raw_requests", state.raw, "raw_window_s", "raw_limit", 1),
+            ("raw_requests", state.raw, "raw_window_s", "raw_limit", raw),
         )
         wait_ms = 0
         for name, window, length, limit, amount in limits:

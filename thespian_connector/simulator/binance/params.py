@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from decimal import Decimal
 
 import msgspec
-from aiohttp import web
 
 from .errors import ApiError, empty, exclusive, illegal, invalid, invalid_symbol, missing
 from .settings import ROWS_DEFAULT, ROWS_MAX
@@ -14,21 +14,25 @@ from .settings import ROWS_DEFAULT, ROWS_MAX
 _SYMBOL = "^[\\w\\-._&&[^a-z]]{1,50}$"
 _SYMBOL_RE = re.compile(r"[A-Z0-9\-._]{1,50}")
 _INTEGER_RE = re.compile(r"[0-9]{1,19}")
+_DECIMAL_RE = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
+_CLIENT_ID_RE = re.compile(r"[a-zA-Z0-9\-_]{1,36}")
+#: Digits after the point that Binance keeps of any asset.
+PRECISION = 8
 STATUSES = ("TRADING", "HALT", "BREAK")
 SYMBOLS_MAX = 100
 
 
 class Params:
-    """The query of a request.
+    """The parameters of a request.
 
     :param known: the endpoint's parameters; another one is refused with -1104.
     :param natives: the venue's symbols.
     """
 
-    def __init__(self, request: web.Request, known: Collection[str], natives: Collection[str]) -> None:
-        self._values = request.query
+    def __init__(self, values: Mapping[str, str], known: Collection[str], natives: Collection[str]) -> None:
+        self._values = values
         self._natives = natives
-        sent = list(request.query)
+        sent = list(values)
         read = [name for name in sent if name in known]
         if len(read) < len(sent):
             raise ApiError(
@@ -106,6 +110,27 @@ class Params:
             raise illegal(name, "^[0-9]{1,20}$")
         return int(value)
 
+    def decimal(self, name: str) -> Decimal | None:
+        """A decimal that is not negative; None if it was not sent.
+
+        :raises ApiError: -1100 it is none, -1111 it has more digits than the venue keeps.
+        """
+        value = self.text(name)
+        if value is None:
+            return None
+        if not _DECIMAL_RE.fullmatch(value):
+            raise illegal(name, "^([0-9]{1,20})(\\.[0-9]{1,20})?$")
+        if len(value.partition(".")[2]) > PRECISION:
+            raise ApiError(-1111, f"Parameter '{name}' has too much precision.")
+        return Decimal(value)
+
+    def client_id(self, name: str) -> str | None:
+        """A client order id; None if it was not sent."""
+        value = self.text(name)
+        if value is not None and not _CLIENT_ID_RE.fullmatch(value):
+            raise illegal(name, "^[a-zA-Z0-9-_]{1,36}$")
+        return value
+
     def limit(self, default: int = ROWS_DEFAULT, highest: int = ROWS_MAX) -> int:
         """`limit`; more than the highest is silently the highest."""
         value = self.integer("limit")
@@ -130,3 +155,15 @@ class Params:
     def status(self) -> str | None:
         """`symbolStatus`."""
         return self.choice("symbolStatus", STATUSES, ApiError(-1122, "Invalid symbolStatus."))
+
+
+def time_factor(word: str | None) -> int:
+    """What a millisecond is multiplied with, from ``timeUnit`` or ``X-MBX-TIME-UNIT``.
+
+    :raises ApiError: -1194, another word.
+    """
+    if word is None or word in ("MILLISECOND", "millisecond"):
+        return 1
+    if word in ("MICROSECOND", "microsecond"):
+        return 1_000
+    raise ApiError(-1194, "Invalid value for time unit; expected either MICROSECOND or MILLISECOND.")

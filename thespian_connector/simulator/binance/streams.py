@@ -18,19 +18,8 @@ from .errors import ApiError
 from .feeds import PULSE_MS, Feeds
 from .hub import Listener
 from .limits import IpLimits
+from .params import time_factor
 from .refusals import refuse
-
-
-def time_factor(word: str | None) -> int:
-    """What a millisecond is multiplied with, from ``timeUnit`` or ``X-MBX-TIME-UNIT``.
-
-    :raises ApiError: -1194, another word.
-    """
-    if word is None or word in ("MILLISECOND", "millisecond"):
-        return 1
-    if word in ("MICROSECOND", "microsecond"):
-        return 1_000
-    raise ApiError(-1194, "Invalid value for time unit; expected either MICROSECOND or MILLISECOND.")
 
 
 class Connection:

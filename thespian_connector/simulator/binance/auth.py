@@ -1,0 +1,104 @@
+"""Who sent a request, and whether in time (Binance: "Request Security", "Timing security").
+
+REST signs the bytes of query and body as they were sent, one after the other; the WebSocket API signs its parameters,
+the API key among them, sorted by name and not percent-encoded. The venue checks the time three times: when a request
+comes in, before it is forwarded, and before the engine takes it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+
+from thespian_connector.simulator.venue import Account, Venue
+
+from .errors import ApiError, illegal, missing
+
+RECV_WINDOW_MS = Decimal(5_000)
+RECV_WINDOW_MAX_MS = 60_000
+AHEAD_MAX_MS = 1_000
+#: 2017-01-01: earlier timestamps are refused outright.
+EARLIEST_MS = 1_483_228_800_000
+_KEY = re.compile(r"[A-Za-z0-9]{64}")
+_TIMESTAMP = re.compile(r"[0-9]{1,20}")
+_RECV_WINDOW = re.compile(r"[0-9]{1,6}(\.[0-9]{1,3})?")
+
+
+def invalid_key() -> ApiError:
+    return ApiError(-2015, "Invalid API-key, IP, or permissions for action.", 401)
+
+
+def invalid_signature() -> ApiError:
+    return ApiError(-1022, "Signature for this request is not valid.")
+
+
+def without_signature(text: str) -> str:
+    """A query or form body with the pair of the signature cut out, and not otherwise touched."""
+    return "&".join(pair for pair in text.split("&") if not pair.startswith("signature="))
+
+
+def sorted_payload(params: Mapping[str, str]) -> bytes:
+    """What a WebSocket API request signs."""
+    return "&".join(f"{name}={params[name]}" for name in sorted(params) if name != "signature").encode()
+
+
+class Auth:
+    """The keys of one venue."""
+
+    def __init__(self, venue: Venue) -> None:
+        self._venue = venue
+
+    def account(self, api_key: str | None, surfaces: tuple[str, ...]) -> Account:
+        """The account of an API key.
+
+        :raises ApiError: -2014 it looks like no key, -2015 it is none, or was revoked.
+        """
+        account = self._venue.account
+        if api_key is None or not _KEY.fullmatch(api_key):
+            self._venue.usage.auth_failures += 1
+            raise ApiError(-2014, "API-key format invalid.", 401)
+        if api_key != account.api_key or self._venue.take(surfaces, "key_revoked") is not None:
+            self._venue.usage.auth_failures += 1
+            raise invalid_key()
+        return account
+
+    def signed(self, account: Account, values: Mapping[str, str], payload: bytes, arrived_ms: Decimal) -> None:
+        """Check the time and the signature of a request that came in at `arrived_ms`, the venue's clock.
+
+        :raises ApiError: -1102, -1100, -1131, -1021, -1022.
+        """
+        for name in ("timestamp", "signature"):
+            if not values.get(name):
+                raise missing(name)
+        self.in_time(values, arrived_ms)
+        expected = hmac.new(account.secret.encode(), payload, hashlib.sha256).hexdigest()
+        given = values["signature"].lower()
+        if not payload.isascii() and values.get("apiKey") is None:
+            # What is not percent-encoded is refused since 2026-01-15, even if it is signed as it was sent.
+            given = ""
+        if not given.isascii() or not hmac.compare_digest(given, expected):
+            self._venue.usage.auth_failures += 1
+            raise invalid_signature()
+
+    def in_time(self, values: Mapping[str, str], now_ms: Decimal) -> None:
+        """One of the three gates.
+
+        :raises ApiError: -1021, or a timestamp or window that is none.
+        """
+        stamp, window = values["timestamp"], values.get("recvWindow") or str(RECV_WINDOW_MS)
+        if not _TIMESTAMP.fullmatch(stamp):
+            raise illegal("timestamp", "^[0-9]{1,20}$")
+        if not _RECV_WINDOW.fullmatch(window):
+            raise illegal("recvWindow", "^[0-9]{1,6}(\\.[0-9]{1,3})?$")
+        if Decimal(window) > RECV_WINDOW_MAX_MS:
+            raise ApiError(-1131, f"'recvWindow' must be less than {RECV_WINDOW_MAX_MS}.")
+        sent_ms = Decimal(stamp)
+        if sent_ms >= 10**14:
+            sent_ms /= 1_000
+        if sent_ms < EARLIEST_MS or now_ms - sent_ms > Decimal(window):
+            raise ApiError(-1021, "Timestamp for this request is outside of the recvWindow.")
+        if sent_ms >= now_ms + AHEAD_MAX_MS:
+            raise ApiError(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
