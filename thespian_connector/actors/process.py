@@ -14,7 +14,7 @@ import resource
 import select
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
@@ -54,6 +54,16 @@ def private_fd(fd: int) -> int:
     """Marks `fd` as not to survive a fork; returns it."""
     _private_fds.add(fd)
     return fd
+
+
+@contextlib.contextmanager
+def inherited(fds: Collection[int]) -> Iterator[None]:
+    """What is forked within the block keeps these private descriptors."""
+    _private_fds.difference_update(fds)
+    try:
+        yield
+    finally:
+        _private_fds.update(fds)
 
 
 def close_fd(fd: int) -> None:

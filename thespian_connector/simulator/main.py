@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import sys
 from collections.abc import Sequence
 
@@ -44,10 +45,25 @@ def _fail(error: ConnectorError, *, as_json: bool) -> int:
     return error.exit_code
 
 
+def set_title(title: str) -> None:
+    from setproctitle import setproctitle
+
+    setproctitle(title)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """The simulator's own small command line."""
     parser = argparse.ArgumentParser(prog="python -m thespian_connector.simulator", description=__doc__)
     add_arguments(parser)
     parser.add_argument("--json", action="store_true", help="the ready line as one JSON document")
+    parser.add_argument("--title", help="what ps shows")
+    parser.add_argument(
+        "--listen-on",
+        type=json.loads,
+        metavar="DOCUMENT",
+        help='descriptors that listen already: {"binance": 5, "bybit": 6, "control": 7}',
+    )
     args = parser.parse_args(argv)
+    if args.title:
+        set_title(args.title)
     return run(options(args), as_json=args.json)

@@ -24,6 +24,7 @@ class Options:
 
     :param ports: by ``binance``, ``bybit``, ``control``; 0 is a free one.
     :param settings: overrides of the fronts' numbers, by venue.
+    :param sockets: descriptors that listen already, by the same names; their ports are not chosen here.
     :param parent_pid: end with this process; 0 with whichever is the parent; None not at all.
     """
 
@@ -32,6 +33,7 @@ class Options:
     walk: int = WALK
     symbols: tuple[str, ...] = SYMBOLS
     ports: Mapping[str, int] = field(default_factory=lambda: dict.fromkeys((*VENUES, "control"), 0))
+    sockets: Mapping[str, int] = field(default_factory=dict)
     settings: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     parent_pid: int | None = None
 
@@ -94,6 +96,7 @@ def options(args: argparse.Namespace) -> Options:
         walk=args.walk,
         symbols=args.symbols,
         ports={name: getattr(args, f"{name}_port") for name in (*VENUES, "control")},
+        sockets=getattr(args, "listen_on", None) or {},
         settings=settings,
         parent_pid=args.exit_with_parent,
     )

@@ -7,6 +7,7 @@ import contextlib
 import gc
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -53,12 +54,17 @@ def build_world(options: Options) -> World:
 
 
 @asynccontextmanager
-async def _listening(app: web.Application, name: str, port: int) -> AsyncIterator[int]:
+async def _listening(app: web.Application, name: str, options: Options) -> AsyncIterator[int]:
     """Serve an application on loopback; the port it got."""
+    port = options.ports[name]
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_S)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, HOST, port)
+        site: web.BaseSite
+        if name in options.sockets:
+            site = web.SockSite(runner, socket.socket(fileno=options.sockets[name]))
+        else:
+            site = web.TCPSite(runner, HOST, port)
         try:
             await site.start()
         except OSError as error:
@@ -81,9 +87,9 @@ async def running(options: Options) -> AsyncIterator[dict[str, object]]:
         ready: dict[str, object] = {"ready": True}
         for name, front in FRONTS.items():
             app = front.make_app(world.venues[name])
-            ready[name] = front.urls(await stack.enter_async_context(_listening(app, name, options.ports[name])))
+            ready[name] = front.urls(await stack.enter_async_context(_listening(app, name, options)))
         control = Control(world, FRONTS).make_app()
-        port = await stack.enter_async_context(_listening(control, "control", options.ports["control"]))
+        port = await stack.enter_async_context(_listening(control, "control", options))
         ready["control"] = f"http://{HOST}:{port}"
         world.warm_up()
         # What was built stays: the collector need not look at tens of thousands of orders again and again.

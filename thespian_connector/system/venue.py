@@ -1,4 +1,8 @@
-"""The simulator as a child of the launcher: started for paper exchanges without URLs, and again when it dies."""
+"""The simulator as a child of the launcher: started for paper exchanges without URLs, and again when it dies.
+
+Its listening sockets are the launcher's: a new life has the same ports, nobody else can take them meanwhile, and who
+connects between two lives waits for the second instead of being refused.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,11 @@ import json
 import logging
 import os
 import select
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -30,33 +36,34 @@ def needs_simulator(one: ExchangeSettings) -> bool:
 
 
 class Simulator:
-    """The process, and the URLs that it serves; a new life gets the same ports."""
+    """The process, and the URLs that it serves; a new life serves the same ones."""
 
     def __init__(self, settings: SimulatorSettings, system: str) -> None:
         self._settings = settings
         self._system = system
-        self._ports: dict[str, int] = {}
+        self._sockets: dict[str, int] = {}
         self.urls: dict[str, dict[str, str]] = {}
         self.control = ""
         self.pid = 0
         self.pidfd: int | None = None
-        self.restarts = -1
 
     def start(self) -> None:
         """:raises ConnectorError: it does not come up; the message has its last words."""
-        arguments = ["--seed", str(self._settings.seed), "--json"]
+        if not self._sockets:
+            self._sockets = _listening({"binance": 0, "bybit": 0, "control": self._settings.control_port})
+        arguments = ["--seed", str(self._settings.seed), "--json", "--listen-on", json.dumps(self._sockets)]
+        arguments += ["--title", f"thespian-connector {self._system} simulator"]
         if self._settings.rate is not None:
             arguments += ["--rate", f"{self._settings.rate:g}"]
-        ports = {"binance": 0, "bybit": 0, "control": self._settings.control_port} | self._ports
-        for name, port in ports.items():
-            arguments += [f"--{name}-port", str(port)]
         launcher_pid = os.getpid()
-        child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-m", "thespian_connector.simulator", *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            preexec_fn=lambda: process.die_with_parent(launcher_pid),  # noqa: PLW1509 - the launcher has one thread
-        )
+        with process.inherited(self._sockets.values()):
+            child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                [sys.executable, "-m", "thespian_connector.simulator", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                pass_fds=tuple(self._sockets.values()),
+                preexec_fn=lambda: process.die_with_parent(launcher_pid),  # noqa: PLW1509 - the launcher has one thread
+            )
         self.pid = child.pid
         self.pidfd = process.open_pidfd(child.pid)
         assert child.stdout is not None
@@ -65,11 +72,21 @@ class Simulator:
         finally:
             child.stdout.close()
             child.returncode = 0  # the launcher reaps its children itself
-        self.restarts += 1
+
+    @property
+    def control_address(self) -> tuple[str, int]:
+        url = urlsplit(self.control)
+        return url.hostname or "", url.port or 0
 
     def kill(self) -> None:
         if self.pidfd is not None:
             process.kill(self.pidfd)
+
+    def close(self) -> None:
+        """Gives up the ports."""
+        for fd in self._sockets.values():
+            process.close_fd(fd)
+        self._sockets.clear()
 
     def _read_ready(self, fd: int) -> None:
         line, deadline = b"", time.monotonic() + _READY_S_MAX
@@ -84,15 +101,9 @@ class Simulator:
         ready: dict[str, Any] = json.loads(line)
         if "error" in ready:
             self.kill()
-            words = str(ready["error"]["message"]).replace("--control-port", "simulator.control_port")
-            raise ConnectorError(f"the simulator did not start: {words}")
+            raise ConnectorError(f"the simulator did not start: {ready['error']['message']}")
         self.urls = {venue: urls for venue, urls in ready.items() if isinstance(urls, dict)}
         self.control = str(ready["control"])
-        self._ports = {
-            "binance": _port(self.urls["binance"]["rest"]),
-            "bybit": _port(self.urls["bybit"]["rest"]),
-            "control": _port(self.control),
-        }
 
     def fill_in(self, settings: Settings) -> Settings:
         """`settings` with this simulator's URLs wherever a paper exchange names none."""
@@ -105,5 +116,20 @@ class Simulator:
         return structs.replace(settings, exchanges=exchanges)
 
 
-def _port(url: str) -> int:
-    return urlsplit(url).port or 0
+def _listening(ports: Mapping[str, int]) -> dict[str, int]:
+    """Name -> a descriptor that listens on loopback, at the port asked for (0: any).
+
+    :raises ConnectorError: a port is taken.
+    """
+    opened: dict[str, int] = {}
+    for name, port in ports.items():
+        try:
+            opened[name] = process.private_fd(socket.create_server(("127.0.0.1", port)).detach())
+        except OSError as error:
+            for fd in opened.values():
+                process.close_fd(fd)
+            raise ConnectorError(
+                f"the simulator did not start: simulator.{name}_port {port}: {error.strerror or error};"
+                " choose another port, or 0 for a free one"
+            ) from None
+    return opened

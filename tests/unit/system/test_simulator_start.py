@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from thespian_connector.actors import process
 from thespian_connector.actors.settings import SimulatorSettings
 from thespian_connector.cli import main as cli
 from thespian_connector.model.errors import ConnectorError
@@ -21,8 +22,35 @@ def test_a_control_port_in_use_is_named() -> None:
         simulator = Simulator(SimulatorSettings(control_port=port), "test")
         with pytest.raises(ConnectorError, match=rf"simulator\.control_port {port}: .*in use") as caught:
             simulator.start()
-        os.waitpid(simulator.pid, 0)  # as the launcher does
     assert "paper" not in str(caught.value)
+
+
+def test_between_two_lives_who_connects_waits_for_the_second() -> None:
+    simulator = Simulator(SimulatorSettings(), "test")
+    try:
+        simulator.start()
+        served = simulator.control, simulator.urls
+        assert process.title(simulator.pid) == "thespian-connector test simulator"
+        end(simulator)
+        with socket.create_connection(simulator.control_address, 5) as connection:
+            connection.sendall(b"GET /none HTTP/1.1\r\nHost: x\r\n\r\n")
+            simulator.start()
+            connection.settimeout(20)
+            assert connection.recv(4) == b"HTTP"
+        assert (simulator.control, simulator.urls) == served
+    finally:
+        end(simulator)
+        simulator.close()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(simulator.control_address, 5)
+
+
+def end(simulator: Simulator) -> None:
+    """As the launcher does."""
+    simulator.kill()
+    os.waitpid(simulator.pid, 0)
+    assert simulator.pidfd is not None
+    process.close_fd(simulator.pidfd)
 
 
 def test_without_aiohttp_simulate_says_so_in_a_document(
