@@ -130,6 +130,8 @@ class Connector:
         """Every process, book, breaker and limit of the system, as ``status --json`` prints it."""
         document = self._client.ask("status", {}, dict[str, Any], _ASK_S)
         system = self._client.system
+        for row in document["actors"]:
+            row["restarts"] += system.restarts_of(row["name"])
         head = {
             "name": system.name,
             "state": "running",

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from thespian_connector.limits import REQUESTS_UNANSWERED_MAX
 from thespian_connector.model.errors import (
     ConnectorError,
@@ -45,6 +47,7 @@ from .registry import entry
 from .settings import AggregatorStart, ExchangeSettings, ExchangeStart, Settings
 from .status import Gather, document
 from .supervisor import Supervisor
+from .tally import Tally
 
 logger = logging.getLogger(__name__)
 
@@ -91,6 +94,7 @@ class Root(Supervisor):
 
     def begin(self, body: bytes) -> tuple[ChildSpec, ...]:
         self.settings = unpack(body, Settings)
+        self._tally = Tally(Path(self.context.runtime_dir) / "root.restarts")
         socket = Path(self.context.runtime_dir) / "aggregator.sock"
         start = AggregatorStart(endpoint=f"ipc://{socket}", lock_path=str(socket.with_suffix(".lock")))
         return (
@@ -139,7 +143,7 @@ class Root(Supervisor):
             self.send(message.address, RunExchange(message.incarnation, exchange, pack(start)))
 
     def _on_announce(self, message: Announce) -> None:
-        self._known[message.name] = message
+        self._known[message.name] = message = replace(message, restarts=self._tally.restarts(message))
         if message.state != "running":  # what is below it dies with it
             for name, below in self._known.items():
                 if name.startswith(message.name + "/"):
@@ -326,10 +330,8 @@ class Root(Supervisor):
 
 
 def _for(incarnation: int, message: Announce) -> Announce:
-    values = {name: getattr(message, name) for name in message.__struct_fields__}
-    return Announce(**{**values, "target": incarnation})
+    return replace(message, target=incarnation)
 
 
 def _gone(message: Announce) -> Announce:
-    values = {name: getattr(message, name) for name in message.__struct_fields__}
-    return Announce(**{**values, "state": "restarting", "address": None})
+    return replace(message, state="restarting", address=None)

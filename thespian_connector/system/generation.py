@@ -170,7 +170,7 @@ class Generation:
         self.watched[name] = pidfd
         self.processes[name] = pid
 
-    def vigil(self, others: Mapping[str, Callable[[], int | None]]) -> Vigil:
+    def vigil(self, others: Mapping[str, Callable[[], int | None]], *more: Watch) -> Vigil:
         """Over Root and HostAgent (they beat), the admin, Thespian's logger, and the launcher's other children."""
         agent = self.host_agent_name
         watches = [Watch(name, Beat(beat_file(self._context, name)), TOP_SILENT_S_MAX) for name in ("root", agent)]
@@ -180,7 +180,7 @@ class Generation:
         pids |= {"logger": self.logger_pid, **others}
         watches += [Watch(name, partial(_runs, pid_of), TOP_STOPPED_S_MAX) for name, pid_of in pids.items()]
         watches.append(Watch("admin", Knock((self._bind, self.port)), ADMIN_DEAF_S_MAX))
-        return Vigil(watches)
+        return Vigil([*watches, *more])
 
     def logger_pid(self) -> int | None:
         """Thespian's logger is the one child of the admin that we did not create; the admin replaces one that dies."""

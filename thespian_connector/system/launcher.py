@@ -16,7 +16,7 @@ import select
 import signal
 import sys
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from thespian_connector.limits import (
     LAUNCHER_RESTART_PERIOD_S,
     LAUNCHER_RESTARTS_MAX,
     OPEN_FILES_MAX,
+    SIMULATOR_DEAF_S_MAX,
 )
 from thespian_connector.model.errors import ConnectorError
 
@@ -36,7 +37,7 @@ from .generation import Generation, log_path
 from .janitor import Janitor
 from .runtime import Runtime, SystemFile
 from .venue import Simulator, needs_simulator
-from .vigil import Vigil
+from .vigil import Knock, Vigil, Watch
 
 logger = logging.getLogger("thespian_connector.launcher")
 
@@ -63,6 +64,9 @@ class Launcher:
         self._janitor = Janitor(self._runtime)
         self._stop_asked = False
         self._restarts = 0
+        #: How often a process was replaced alone.
+        self._replaced: Counter[str] = Counter()
+        self._logger_pid: int | None = None
         self._host_agent_ends: deque[float] = deque(maxlen=LAUNCHER_RESTARTS_MAX + 1)
 
     def run(self) -> None:
@@ -164,12 +168,18 @@ class Launcher:
                 processes=generation.processes,
                 started_ns=time.time_ns(),
                 restarts=self._restarts,
+                replaced=dict(self._replaced),
             )
         )
 
     def _wait(self, generation: Generation) -> str | None:
         """Until one of the watched ends (its name) or a stop is asked for (None)."""
-        vigil = generation.vigil({"simulator": self._simulator_pid, "janitor": lambda: self._janitor.pid})
+        others = {"simulator": self._simulator_pid, "janitor": lambda: self._janitor.pid}
+        deaf = []
+        if self._simulator is not None:
+            deaf = [Watch("simulator", Knock(self._simulator.control_address), SIMULATOR_DEAF_S_MAX)]
+        vigil = generation.vigil(others, *deaf)
+        self._logger_pid = generation.logger_pid()
         try:
             return self._watch(generation, vigil)
         finally:
@@ -202,6 +212,8 @@ class Launcher:
                 self._janitor.start()
                 generation.keep(self._janitor.pid)
                 ended.remove("janitor")
+                self._note_replaced("janitor", generation)
+            self._look_at_logger(generation)
             hung = vigil.silent()
             agent = generation.host_agent_name
             over = [name for name in ended if name != agent] + self._replace_hung(generation, hung)
@@ -209,6 +221,20 @@ class Launcher:
                 return over[0]
             if (agent in ended or agent in hung) and not self._restart_host_agent(generation):
                 return agent
+
+    def _look_at_logger(self, generation: Generation) -> None:
+        """The admin forks another when it dies, and tells nobody."""
+        pid = generation.logger_pid()
+        if pid is None or pid == self._logger_pid:
+            return
+        if self._logger_pid is not None:
+            self._note_replaced("logger", generation)
+        self._logger_pid = pid
+
+    def _note_replaced(self, name: str, generation: Generation) -> None:
+        """`status` tells how often."""
+        self._replaced[name] += 1
+        self._write_system(generation)
 
     def _restart_host_agent(self, generation: Generation) -> bool:
         """False when it was restarted too often, or does not come up: then everything is."""
@@ -224,7 +250,7 @@ class Launcher:
         except ConnectorError as error:
             logger.critical("%s", error)
             return False
-        self._write_system(generation)
+        self._note_replaced(generation.host_agent_name, generation)
         return True
 
     def _simulator_pid(self) -> int | None:
@@ -240,7 +266,7 @@ class Launcher:
         for name in set(names) & set(replaceable):
             pid = replaceable[name]
             if pid is not None:
-                logger.error("%s (pid %d) is stopped; it is killed and started anew", name, pid)
+                logger.error("%s (pid %d) is stopped or hangs; it is killed and started anew", name, pid)
                 process.signal_pid(pid, signal.SIGKILL)
         return [f"{name}, which hung," for name in names if name in ("admin", "root")]
 
@@ -251,6 +277,7 @@ class Launcher:
             process.close_fd(self._simulator.pidfd)
         self._simulator.start()
         generation.keep(self._simulator.pid)
+        self._note_replaced("simulator", generation)
 
     def _clean_up(self) -> None:
         for number in _STOP_SIGNALS:
@@ -258,6 +285,8 @@ class Launcher:
         try:
             _kill_all_below()
         finally:
+            if self._simulator is not None:
+                self._simulator.close()
             self._runtime.clear()
             logging.shutdown()
 

@@ -20,10 +20,15 @@ _SOCKET_PATH_BYTES_MAX = 108
 #: The longest name of a socket that we put into the directory.
 _SOCKET_NAME_BYTES_MAX = 48
 _SECRET_BYTES = 32
+#: Whom every restart of the whole system replaces, besides HostAgent.
+_TOP = ("admin", "root", "logger")
 
 
 class SystemFile(Struct, frozen=True):
-    """``system.json``: what a client needs to talk to the system, written when Root answers."""
+    """``system.json``: what a client needs to talk to the system, written when Root answers.
+
+    `restarts`: of the whole system. `replaced`: how often the launcher, or the admin, replaced a process alone.
+    """
 
     name: str
     launcher_pid: int
@@ -36,6 +41,12 @@ class SystemFile(Struct, frozen=True):
     processes: dict[str, int]
     started_ns: int
     restarts: int = 0
+    replaced: dict[str, int] = {}
+
+    def restarts_of(self, name: str) -> int:
+        """How often the launcher replaced the process, alone or with everything. The others are for Root to count."""
+        with_all = self.restarts if name in _TOP or name.startswith("hostagent/") else 0
+        return with_all + self.replaced.get(name, 0)
 
 
 def base_dir() -> Path:
@@ -173,8 +184,8 @@ class Runtime:
         if not self.path.is_dir():
             return
         for entry in self.path.iterdir():
-            ours = entry.name in ("system.json", "system.new", "secret", "launcher.pid")
-            if ours or entry.suffix in (".lock", ".beat", ".crashes") or entry.is_socket():
+            ours = entry.name in ("system.json", "secret", "launcher.pid")
+            if ours or entry.suffix in (".lock", ".beat", ".crashes", ".restarts", ".new") or entry.is_socket():
                 entry.unlink(missing_ok=True)
         if self._lock_fd is not None:
             os.close(self._lock_fd)
