@@ -13,7 +13,7 @@ from thespian_connector.drivers.base import Endpoints, Limit, RestRequest, Strea
 from thespian_connector.drivers.trading import AmendWay, Auth, CancelReplacing, Fees, OrderKey, Page, Replaced
 from thespian_connector.drivers.trading import TradeAnswer as Answer
 from thespian_connector.model import Instrument, NewOrder, Order
-from thespian_connector.model.errors import ExchangeError, ServerFault
+from thespian_connector.model.errors import ConfigError, ExchangeError, ServerFault
 from thespian_connector.model.private import BalanceReport, OrderReport, PrivateEvent
 
 from . import errors, limits, orders, private, reports, trade_socket
@@ -127,6 +127,7 @@ class BinanceTrading(CancelReplacing):
     # -- queries
 
     def queries(self, key: OrderKey, auth: Auth) -> list[RestRequest]:
+        """Two where only the client's id is known: a canceled order bears its cancel's. OrderNotFound: ask the next."""
         return orders.queries(key, auth)
 
     def parse_query(self, body: bytes, key: OrderKey) -> OrderReport | None:
@@ -163,6 +164,9 @@ class BinanceTrading(CancelReplacing):
     # -- the private stream
 
     def private_url(self, endpoints: Endpoints) -> str:
+        """:raises ConfigError: a paper environment without ``urls.ws_api``."""
+        if not endpoints.ws_api:
+            raise ConfigError("binance: urls.ws_api is missing; the account's events come from there")
         return endpoints.ws_api
 
     def private_login(self, request_id: int, auth: Auth) -> str:

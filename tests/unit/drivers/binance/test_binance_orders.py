@@ -18,7 +18,7 @@ from thespian_connector.drivers.binance.trading import BinanceTrading
 from thespian_connector.drivers.registry import trading_for
 from thespian_connector.drivers.trading import AmendWay, OrderKey
 from thespian_connector.model import Environment, NewOrder, Order, OrderStatus, OrderType, Side, TimeInForce
-from thespian_connector.model.errors import InvalidOrder, UsageError
+from thespian_connector.model.errors import ConfigError, InvalidOrder, UsageError
 
 VENUE = BinanceTrading()
 CANCEL_ID = cancel_id("tc-1")
@@ -36,7 +36,8 @@ def params(request: RestRequest) -> list[tuple[str, str]]:
 
 
 def order(**changes: object) -> NewOrder:
-    return msgspec.structs.replace(ORDER, **changes)
+    changed: NewOrder = msgspec.structs.replace(ORDER, **changes)
+    return changed
 
 
 MARKET = {"type": OrderType.MARKET, "price": None}
@@ -267,7 +268,10 @@ def test_the_private_stream_and_the_trade_socket() -> None:
     hosts = BinanceDriver().endpoints(Environment.LIVE, {})
     assert VENUE.private_url(hosts) == VENUE.trade_url(hosts) == "wss://ws-api.binance.com:443/ws-api/v3"
     local = {"rest": "http://127.0.0.1:1", "stream": "ws://127.0.0.1:1"}
-    assert VENUE.trade_url(BinanceDriver().endpoints(Environment.PAPER, local)) is None
+    paper = BinanceDriver().endpoints(Environment.PAPER, local)
+    assert VENUE.trade_url(paper) is None
+    with pytest.raises(ConfigError, match="ws_api is missing"):
+        VENUE.private_url(paper)
     frame = json.loads(VENUE.private_login(1, AUTH))
     assert (frame["id"], frame["method"]) == (1, "userDataStream.subscribe.signature")
     signature = frame["params"].pop("signature")

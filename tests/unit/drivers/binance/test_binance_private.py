@@ -147,6 +147,9 @@ def test_answers_and_ends() -> None:
     revoked = {"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."}
     (ended,) = told({"id": None, "status": 401, "error": revoked})
     assert ended == StreamEnded(f"{revoked['msg']} (code -2015)")
+    (ack,) = told({"id": 9, "status": 401, "error": revoked})
+    assert isinstance(ack, Ack)
+    assert (ack.request_id, ack.ok) == (9, False)
     (ended,) = told(event({"e": "eventStreamTerminated", "E": 1}))
     assert isinstance(ended, StreamEnded)
     assert told({"event": {"e": "serverShutdown", "E": 1}}) == [ServerShutdown()]
