@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from support.paper import actors
+from support.paper import actors, all_run
 from support.system import System
 from support.waiting import wait_until
 
@@ -45,11 +45,6 @@ ready.wait()
 time.sleep(0.3)
 os.kill(os.getpid(), signal.SIGSTOP)
 """
-
-
-def all_run(connector: Connector) -> bool:
-    rows = actors(connector.status())
-    return "exchange/binance/market-data/0" in rows and all(row["state"] == "running" for row in rows.values())
 
 
 def test_callers_that_stand_still_silence_nobody(monkeypatch: pytest.MonkeyPatch) -> None:

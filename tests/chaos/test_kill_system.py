@@ -33,8 +33,8 @@ def test_a_killed_launcher_takes_everything_along() -> None:
     """The simulator that it started, too."""
     with System() as system:
         system.start()
-        names = sorted(system.pids().values())
-        assert {"launcher", "admin", "logger", "root", "registry", "hostagent/local", "simulator"} <= set(names), names
+        names = {"launcher", "admin", "logger", "root", "registry", "hostagent/local", "simulator"}
+        wait_until(lambda: settled(system, names), 30, "all of it is there")
         os.kill(system.pid("launcher"), signal.SIGKILL)
         took = system.gone(10)
         print(f"\nlauncher killed: nothing left after {took:.3f} s")

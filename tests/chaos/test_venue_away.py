@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from support.paper import EXCHANGES, SYMBOLS, actors, all_live, wrong_books
+from support.paper import EXCHANGES, SYMBOLS, actors, all_live, all_run, wrong_books
 from support.simulator import Simulator
 from support.system import System
 from support.waiting import wait_until
@@ -19,7 +19,7 @@ from support.waiting import wait_until
 from thespian_connector import Connector
 from thespian_connector.model.errors import ConnectorError
 
-AWAY_S = float(os.environ.get("TC_AWAY_S", "20"))
+AWAY_S = float(os.environ.get("TC_AWAY_S", "12"))
 
 
 def ports(simulator: Simulator) -> dict[str, int]:
@@ -48,8 +48,9 @@ def test_a_venue_that_is_away_at_start_or_later_comes_back_by_itself(monkeypatch
             monkeypatch.setenv("XDG_RUNTIME_DIR", str(system.directory))
             system.start()
             with Connector.attach(system.name) as connector:
-                pids = {name: row["pid"] for name, row in actors(connector.status()).items()}
                 wait_until(lambda: trusts(connector.status(), "bybit") == {"LIVE"}, 30, "Bybit does not wait")
+                wait_until(lambda: all_run(connector), 30, "all processes run, those of Binance too")
+                pids = {name: row["pid"] for name, row in actors(connector.status()).items()}
                 assert trusts(connector.status(), "binance") == {"SYNCING"}
                 with pytest.raises(ConnectorError, match=r"127\.0\.0\.1|instruments|ask again|not asked"):
                     connector.order_book("binance", SYMBOLS[0])

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import requests
 from support.system import System
+from support.waiting import wait_until
 
 from thespian_connector.actors.status import listening
 
@@ -30,10 +31,15 @@ def paper() -> Iterator[System]:
     with System() as system:
         took = system.start("--wait", "live", "--timeout", "60")
         print(f"\nstart --wait live: {took:.2f} s")
+        wait_until(lambda: merged(system), 30, "the Aggregator has both, too")
         yield system
         assert system.run("stop").returncode == 0
         assert not system.pids()
         assert system.sockets() == []
+
+
+def merged(system: System) -> bool:
+    return all("binance, bybit" in system.run("book", symbol).stdout for symbol in ("BTC/USDT", "ETH/USDT"))
 
 
 @pytest.fixture
@@ -185,8 +191,8 @@ def test_without_a_system_the_exit_code_is_3(system: System, words: tuple[str, .
 def test_an_unreachable_venue_does_not_fail_the_start(system: System) -> None:
     took = system.start()
     print(f"\nstart: {took:.2f} s")
-    [book, _] = system.json("status")["books"]
-    assert book["trust"] == "SYNCING"
+    books = wait_until(lambda: system.json("status")["books"], 30, "the feed says how its books stand")
+    assert [book["trust"] for book in books] == ["SYNCING"] * 2
     refused = system.run("book", "BTC/USDT", "--exchange", "binance", "--json")
     assert refused.returncode == 4
     assert "127.0.0.1" in refused.stderr or "instruments" in refused.stderr

@@ -24,6 +24,13 @@ def all_live(status: dict[str, Any]) -> bool:
     return len(status["books"]) == 4 and all(book["trust"] == "LIVE" for book in status["books"])
 
 
+def all_run(connector: Connector) -> bool:
+    """Everything is there, down to the feeds."""
+    rows = actors(connector.status())
+    feeds = [name for name in rows if name.endswith("/market-data/0")]
+    return bool(feeds) and all(row["state"] == "running" for row in rows.values())
+
+
 def wrong_books(connector: Connector, control: str | dict[str, str]) -> list[str]:
     """The books that are not LIVE, or not, level by level, what the venue held at their own update id.
 
