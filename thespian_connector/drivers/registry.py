@@ -44,7 +44,7 @@ def trading_for(exchange: str) -> TradingDriver:
 
     :raises UnknownExchange: no such exchange; the message names the choices.
     """
-    from .trading import TradingDriver  # its signers cost a process 12 MB that only wants market data
+    from .trading import TradingDriver
 
     driver = _made(_TRADING, exchange)
     assert isinstance(driver, TradingDriver)

@@ -9,14 +9,7 @@ import base64
 import hashlib
 import hmac
 from abc import ABC, abstractmethod
-from typing import ClassVar
-
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from collections.abc import Callable
 
 from thespian_connector.model.errors import ConfigError
 
@@ -24,7 +17,8 @@ from thespian_connector.model.errors import ConfigError
 class Signer(ABC):
     """One API key with what signs for it. `repr` and pickling show neither key nor secret: it cannot be pickled."""
 
-    kind: ClassVar[str]
+    #: "hmac", "rsa" or "ed25519".
+    kind: str
 
     def __init__(self, api_key: str) -> None:
         self.api_key = api_key
@@ -51,26 +45,19 @@ class HmacSigner(Signer):
         return hmac.new(self._secret, payload, hashlib.sha256).hexdigest()
 
 
-class RsaSigner(Signer):
-    kind = "rsa"
+class KeySigner(Signer):
+    """Signs with a private key.
 
-    def __init__(self, api_key: str, private_key: RSAPrivateKey) -> None:
+    :param sign: makes the signature of some bytes.
+    """
+
+    def __init__(self, api_key: str, kind: str, sign: Callable[[bytes], bytes]) -> None:
         super().__init__(api_key)
-        self._private_key = private_key
+        self.kind = kind
+        self._sign = sign
 
     def sign(self, payload: bytes) -> str:
-        return base64.b64encode(self._private_key.sign(payload, PKCS1v15(), hashes.SHA256())).decode()
-
-
-class Ed25519Signer(Signer):
-    kind = "ed25519"
-
-    def __init__(self, api_key: str, private_key: Ed25519PrivateKey) -> None:
-        super().__init__(api_key)
-        self._private_key = private_key
-
-    def sign(self, payload: bytes) -> str:
-        return base64.b64encode(self._private_key.sign(payload)).decode()
+        return base64.b64encode(self._sign(payload)).decode()
 
 
 def signer_of(api_key: str, secret: str) -> Signer:
@@ -81,17 +68,30 @@ def signer_of(api_key: str, secret: str) -> Signer:
     """
     if not api_key or api_key != api_key.strip() or not api_key.isascii():
         raise ConfigError("api key: empty, or has blanks around it or characters that no API key has")
-    if "PRIVATE KEY-----" not in secret:
-        if not secret or secret != secret.strip():
-            raise ConfigError("api secret: empty, or has blanks around it")
-        return HmacSigner(api_key, secret)
+    if "PRIVATE KEY-----" in secret:
+        return _key_signer(api_key, secret)
+    if not secret or secret != secret.strip():
+        raise ConfigError("api secret: empty, or has blanks around it")
+    return HmacSigner(api_key, secret)
+
+
+def _key_signer(api_key: str, pem: str) -> Signer:
+    # Here, because they cost a process 12 MB, and most accounts have an HMAC secret.
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
     try:
-        private_key = load_pem_private_key(secret.strip().encode(), password=None)
+        private_key = load_pem_private_key(pem.strip().encode(), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         # Without its cause: the library's words may quote the key.
         raise ConfigError("api secret: looks like a PEM private key but is none, or is encrypted") from None
     if isinstance(private_key, Ed25519PrivateKey):
-        return Ed25519Signer(api_key, private_key)
+        return KeySigner(api_key, "ed25519", private_key.sign)
     if isinstance(private_key, RSAPrivateKey):
-        return RsaSigner(api_key, private_key)
+        rsa = private_key
+        return KeySigner(api_key, "rsa", lambda payload: rsa.sign(payload, PKCS1v15(), hashes.SHA256()))
     raise ConfigError("api secret: a private key that is neither RSA nor Ed25519")

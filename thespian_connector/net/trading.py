@@ -16,7 +16,7 @@ from thespian_connector.drivers.base import RestRequest
 from thespian_connector.drivers.signing import Signer
 from thespian_connector.drivers.trading import Auth, CancelReplacing, Fees, OrderKey, Page, Replaced, TradingDriver
 from thespian_connector.model import Instrument, NewOrder
-from thespian_connector.model.errors import DeadlineExceeded, ExchangeError, OrderNotFound, ServerFault
+from thespian_connector.model.errors import ConnectorError, DeadlineExceeded, ExchangeError, OrderNotFound, ServerFault
 from thespian_connector.model.private import BalanceReport, FillReport, OrderReport
 
 from .budget import Budget, Priority
@@ -85,9 +85,18 @@ class TradeRest:
         return trading.parse_replaced(answer, key, order, instrument)
 
     def cancel_all(self, native: str, deadline: float) -> None:
-        """Every open order of the symbol, whoever placed it."""
+        """Every open order of the symbol, whoever placed it. Each request is made, whatever became of the others.
+
+        :raises ConnectorError: the first error of any.
+        """
+        failed: ConnectorError | None = None
         for build in self._each(lambda auth: self.trading.cancel_all(native, auth)):
-            self._write("cancel", build, deadline)
+            try:
+                self._write("cancel", build, deadline)
+            except ConnectorError as error:
+                failed = failed or error
+        if failed is not None:
+            raise failed
 
     def _write(self, kind: str, build: Build, deadline: float) -> bytes:
         """:raises DeadlineExceeded: it was too late before anything was sent."""
@@ -120,7 +129,8 @@ class TradeRest:
         return found
 
     def _open_orders(self, native: str | None, number: int, cursor: str, auth: Auth) -> RestRequest:
-        return self.trading.open_orders(native, cursor, auth)[number]
+        requests = self.trading.open_orders(native, cursor, auth)
+        return requests[0] if cursor else requests[number]  # a cursor belongs to one listing
 
     def order_history(self, native: str, since_ms: int, deadline: float) -> list[OrderReport]:
         pages = self._pages(

@@ -13,7 +13,6 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from thespian_connector.drivers.base import RestRequest
-from thespian_connector.drivers.signing import Ed25519Signer
 from thespian_connector.drivers.trading import Auth
 from thespian_connector.model.errors import ConfigError
 
@@ -63,6 +62,6 @@ def _signature(payload: bytes, auth: Auth) -> str:
 
     :raises ConfigError: an Ed25519 key, which Bybit does not take.
     """
-    if isinstance(auth.signer, Ed25519Signer):
+    if auth.signer.kind == "ed25519":
         raise ConfigError("bybit: takes HMAC and RSA keys, no Ed25519 ones; make the key anew")
     return auth.signer.sign(payload)

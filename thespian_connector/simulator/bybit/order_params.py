@@ -20,6 +20,8 @@ from .envelope import PARAMETER_ERROR, VenueError
 
 TIMES_IN_FORCE = ("GTC", "IOC", "FOK", "PostOnly")
 ORDER_FILTERS = ("Order", "tpslOrder", "StopOrder")
+#: Known to cancel-all only; there are never any here.
+CANCEL_ALL_FILTERS = ("OcoOrder", "BidirectionalTpslOrder")
 SMP_TYPES = ("None", "CancelMaker", "CancelTaker", "CancelBoth")
 _LINK_ID = re.compile(r"[A-Za-z0-9_-]{1,36}")
 _NUMBER = re.compile(r"\d{1,16}(\.\d{1,18})?")
@@ -148,9 +150,9 @@ class Fields:
             raise no.refusal(no.BAD_SYMBOL)
         return markets[symbol]
 
-    def order_filter(self) -> str:
-        """Which orders a request is about."""
-        return self.one_of("orderFilter", ORDER_FILTERS, no.BAD_ORDER_FILTER, "Order")
+    def order_filter(self, *further: str) -> str:
+        """Which orders a request is about; `further` kinds that this request knows, too."""
+        return self.one_of("orderFilter", (*ORDER_FILTERS, *further), no.BAD_ORDER_FILTER, "Order")
 
 
 def _decimals(value: Decimal) -> int:
