@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import aiohttp
 import pytest
 from support.bybit_front import PATIENCE_S, Front, eventually
 from support.bybit_trader import Trader, below, order_request, run
 
-LIMIT = {"side": "Buy", "orderType": "Limit", "qty": "0.01"}
+LIMIT: dict[str, Any] = {"side": "Buy", "orderType": "Limit", "qty": "0.01"}
 
 
 def test_orders_are_created_amended_and_cancelled_with_the_limits_in_the_header() -> None:

@@ -57,6 +57,35 @@ class AccountQueries:
             "list": [{"symbol": name, "baseCoin": "", "takerFeeRate": rate, "makerFeeRate": rate} for name in names],
         }
 
+    def coins(self, query: Query) -> dict[str, Any]:
+        """The coins that the account's markets trade, each on one chain (v5 docs: "Asset / Get Coin Info")."""
+        listed = sorted(
+            {coin for market in self._venue.markets.values() for coin in (market.spec.base, market.spec.quote)}
+        )
+        chain = {
+            "confirmation": "1",
+            "withdrawFee": "0",
+            "depositMin": "0",
+            "withdrawMin": "0",
+            "chainDeposit": "0",
+            "chainWithdraw": "0",
+            "minAccuracy": "8",
+            "withdrawPercentageFee": "0",
+            "contractAddress": "",
+        }
+        return {
+            "rows": [
+                {
+                    "name": coin,
+                    "coin": coin,
+                    "remainAmount": "0",
+                    "chains": [{"chain": coin, "chainType": coin, **chain}],
+                }
+                for coin in listed
+                if query.get("coin") in ("", coin)
+            ]
+        }
+
     def api_key(self, _query: Query) -> dict[str, Any]:
         """What the key may do."""
         read_only = bool(self._venue.setting("read_only"))

@@ -33,9 +33,9 @@ class Connection(ServerSocket):
         if not self.ended and not self._transport.is_closing():
             self._write(frame(payload, opcode))
 
-    def _write(self, wire: bytes, bytes_a_second: int = 0) -> None:
+    def _write(self, wire: bytes, bytes_a_second: int = 0, **about: str) -> None:
         self.last_active = self._loop.time()
-        super()._write(wire, bytes_a_second)
+        super()._write(wire, bytes_a_second, **about)
 
 
 async def shake_hands(request: web.Request) -> web.WebSocketResponse:

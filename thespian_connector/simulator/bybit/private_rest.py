@@ -46,6 +46,7 @@ class PrivateRest:
             "/v5/account/info": ("query_max", account.info),
             "/v5/account/fee-rate": ("fee_rate_max", account.fee_rate),
             "/v5/user/query-api": ("query_max", account.api_key),
+            "/v5/asset/coin/query-info": ("fee_rate_max", account.coins),
         }
 
     def routes(self) -> list[web.RouteDef]:
