@@ -19,9 +19,9 @@ from support.bus_records import image, trade
 
 from thespian_connector.bus import publisher as publisher_module
 from thespian_connector.bus import subscriber as subscriber_module
-from thespian_connector.bus.codec import BEAT, encode
+from thespian_connector.bus.codec import BEAT, encode, pack
 from thespian_connector.bus.context import close_socket, open_socket
-from thespian_connector.bus.events import BusEvent, Marker
+from thespian_connector.bus.events import BusEvent, BusHeader, Marker
 from thespian_connector.bus.publisher import Publisher
 from thespian_connector.bus.subscriber import Subscriber
 from thespian_connector.limits import BUS_SILENCE_NS
@@ -301,24 +301,25 @@ def test_what_is_no_message_of_ours_is_counted_and_harms_nothing(directory: Path
     try:
         socket.bind(f"ipc://{directory}/feed")
         with Subscriber({"a": f"ipc://{directory}/feed"}, [""]) as reader:
-            head = encode((1, 1, 0))
+            head = BusHeader(1, 1, 0)
             garbage = [
-                [b"one part"],
-                [BOOK.encode(), b"\xff", encode(image(1))],
-                [BOOK.encode(), head, b"\xc1"],
-                [b"no topic", head, b""],
-                [b"\xff|x|y", head, b""],
-                [b"bogus|x|y", head, encode(image(1))],
-                [BEAT, head, b"\x93"],
-                [TRADES.encode(), encode((1, 1, 0)), encode({"price": "abc"})],
+                b"",
+                b"no header",
+                BOOK.encode() + b"\0" + b"\xff" * 23,
+                pack(BOOK.encode(), head, b"\xc1"),
+                pack(b"no topic", head, b""),
+                pack(b"\xff|x|y", head, b""),
+                pack(b"bogus|x|y", head, encode(image(1))),
+                pack(BEAT, head, b"\x93"),
+                pack(TRADES.encode(), head, encode({"price": "abc"})),
             ]
             deadline = time.monotonic() + 10
             while reader.counters["malformed"] < len(garbage):
                 assert time.monotonic() < deadline
-                for parts in garbage:
-                    socket.send_multipart(parts)
+                for message in garbage:
+                    socket.send(message)
                 assert not reader.poll(20)
-            socket.send_multipart([BOOK.encode(), encode((1, 10_000, 0)), encode(image(4))])
+            socket.send(pack(BOOK.encode(), BusHeader(1, 10_000, 0), encode(image(4))))
             while not (events := reader.poll(20)):
                 assert time.monotonic() < deadline
             assert [b.update_id for b in books(events)] == [4]

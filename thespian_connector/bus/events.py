@@ -50,8 +50,8 @@ class BusEvent(Struct, frozen=True):
     record: Record
 
 
-class BusHeader(Struct, frozen=True, array_like=True):
-    """The second part of each message. `sent_ns`: the publisher's wall clock."""
+class BusHeader(Struct, frozen=True):
+    """What each message says of itself. `sent_ns`: the publisher's wall clock."""
 
     incarnation: int
     sequence: int

@@ -20,8 +20,9 @@ from msgspec import Struct
 from thespian_connector.limits import BUS_BEAT_NS, BUS_MESSAGES_QUEUED_MAX, BUS_SUBSCRIPTIONS_A_POLL_MAX
 from thespian_connector.model.errors import ConfigError, Refused
 
-from .codec import BEAT, STATE_KINDS, encode, topic_of
+from .codec import BEAT, STATE_KINDS, encode, pack, topic_of
 from .context import close_socket, open_socket
+from .events import BusHeader
 
 _IPC = "ipc://"
 #: How much sooner than due a beat may be sent.
@@ -35,7 +36,7 @@ class _Topic:
         self.name = name
         self.keeps_last = keeps_last
         self.sequence = 0
-        self.last: list[bytes] | None = None
+        self.last: bytes | None = None
 
 
 class Publisher:
@@ -66,7 +67,8 @@ class Publisher:
             os.close(self._lock)
             raise
         # The method below pyzmq's conveniences (routing ids, type checks), which cost three times the sending itself.
-        self._send_part = super(zmq.Socket, self._socket).send
+        # It never blocks: for a reader whose queue is full the message is dropped, for that reader alone.
+        self._send = super(zmq.Socket, self._socket).send
         self.closed = False
 
     def _bind(self) -> zmq.Socket[bytes]:
@@ -95,10 +97,11 @@ class Publisher:
         if topic is None:
             topic = self._topics[key] = _Topic(topic_of(kind, exchange, symbol).encode(), kind in STATE_KINDS)
         topic.sequence += 1
-        parts = [topic.name, encode((self.incarnation, topic.sequence, self._wall_ns())), encode(payload)]
+        header = BusHeader(self.incarnation, topic.sequence, self._wall_ns())
+        message = pack(topic.name, header, encode(payload))
         if topic.keeps_last:
-            topic.last = parts
-        self._send(parts)
+            topic.last = message
+        self._send(message)
         return topic.sequence
 
     def beat(self, now_ns: int) -> bool:
@@ -112,7 +115,7 @@ class Publisher:
         self._beat_due_ns = now_ns + BUS_BEAT_NS
         self._beats += 1
         numbers = {topic.name.decode(): topic.sequence for topic in self._topics.values()}
-        self._send([BEAT, encode((self.incarnation, self._beats, self._wall_ns())), encode(numbers)])
+        self._send(pack(BEAT, BusHeader(self.incarnation, self._beats, self._wall_ns()), encode(numbers)))
         return True
 
     def poll(self) -> int:
@@ -131,14 +134,6 @@ class Publisher:
                     if topic.last is not None and topic.name.startswith(prefix):
                         self._send(topic.last)
         return BUS_SUBSCRIPTIONS_A_POLL_MAX
-
-    def _send(self, parts: list[bytes]) -> None:
-        """Never blocks: for a reader whose queue is full the message is dropped, for that reader alone."""
-        name, head, payload = parts
-        send = self._send_part
-        send(name, zmq.SNDMORE)
-        send(head, zmq.SNDMORE)
-        send(payload)
 
     def close(self) -> None:
         """Free socket, path and lock. Calling it again does nothing."""

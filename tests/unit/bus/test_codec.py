@@ -11,10 +11,11 @@ from thespian_connector.bus.codec import (
     MalformedMessage,
     decode,
     decode_beat,
-    decode_header,
     encode,
+    pack,
     split_topic,
     topic_of,
+    unpack,
 )
 from thespian_connector.bus.events import BusHeader, Marker
 from thespian_connector.model import MergedBook, MergedLevel, OrderBook, Trust
@@ -52,9 +53,9 @@ def test_what_is_no_topic_is_malformed(topic: bytes) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"\xc1", encode([1]), encode({"a": "b"}), encode(["x", 1, 2]), b"\xff" * 9])
-def test_what_is_no_header_beat_or_record_is_malformed(data: bytes) -> None:
+def test_what_is_no_message_beat_or_record_is_malformed(data: bytes) -> None:
     with pytest.raises(MalformedMessage):
-        decode_header(data)
+        unpack(data)
     with pytest.raises(MalformedMessage):
         decode_beat(data)
     for kind in STATE_KINDS | EVENT_KINDS:
@@ -68,6 +69,14 @@ def test_money_that_is_none_is_malformed(price: object) -> None:
         decode("trade", encode({"exchange": "x", "symbol": "y", "price": price}))
 
 
-def test_a_header_is_three_numbers() -> None:
-    assert decode_header(encode((1, 2, 3))) == BusHeader(1, 2, 3)
+@pytest.mark.parametrize("payload", [b"", b"\0", encode(image(1))])
+def test_a_message_comes_apart_as_it_was_put_together(payload: bytes) -> None:
+    header = BusHeader(1, 2**40, 2**63)
+    message = pack(b"book|x|y", header, payload)
+    assert unpack(message) == (b"book|x|y", header, payload)
+    with pytest.raises(MalformedMessage):
+        unpack(message[: len(message) - len(payload) - 1])
+
+
+def test_a_beat_is_topics_and_numbers() -> None:
     assert decode_beat(encode({"a|b|c": 4})) == {"a|b|c": 4}
