@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Container
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from thespian_connector.simulator.faults import Fault
 from thespian_connector.simulator.venue import Venue
@@ -50,9 +51,31 @@ def make_app(venue: Venue) -> web.Application:
 
     venue.faults.listeners.append(on_fault)
 
+    async def life(_app: web.Application) -> AsyncIterator[None]:
+        yield
+        hub.close()
+        pushes.close()
+
+    async def close_sockets(_app: web.Application) -> None:
+        for endpoint in endpoints.values():
+            endpoint.sockets.close()
+
+    app = web.Application(middlewares=[_guard(venue, gate, rest, endpoints)])
+    for path in endpoints:
+        app.router.add_get(path, socket)
+    app.router.add_routes(rest.routes())
+    app.router.add_routes(PrivateRest(venue, gate, trading, entry).routes())
+    app.on_shutdown.append(close_sockets)
+    app.cleanup_ctx.append(life)
+    return app
+
+
+def _guard(venue: Venue, gate: Gate, rest: Rest, sockets: Container[str]) -> Middleware:
+    """What stands before every REST handler; the paths of `sockets` pass."""
+
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path in endpoints:
+        if request.path in sockets:
             return await handler(request)
 
         async def answer(request: web.Request) -> web.StreamResponse:
@@ -67,23 +90,7 @@ def make_app(venue: Venue) -> web.Application:
 
         return await gate.rest(request, answer)
 
-    async def life(_app: web.Application) -> AsyncIterator[None]:
-        yield
-        hub.close()
-        pushes.close()
-
-    async def close_sockets(_app: web.Application) -> None:
-        for endpoint in endpoints.values():
-            endpoint.sockets.close()
-
-    app = web.Application(middlewares=[guard])
-    for path in endpoints:
-        app.router.add_get(path, socket)
-    app.router.add_routes(rest.routes())
-    app.router.add_routes(PrivateRest(venue, gate, trading, entry).routes())
-    app.on_shutdown.append(close_sockets)
-    app.cleanup_ctx.append(life)
-    return app
+    return guard
 
 
 def urls(port: int) -> dict[str, str]:
