@@ -225,6 +225,23 @@ def test_a_silent_publisher_makes_its_books_stale_until_it_is_heard_again(direct
         assert [(b.update_id, b.trust) for b in books(events)] == [(2, Trust.LIVE)]
 
 
+def test_a_publisher_without_news_is_believed_again_when_it_beats_again(directory: Path) -> None:
+    """The beats before and after its silence are the same, letter by letter."""
+    clock = Clock()
+    with (
+        publisher_at(directory) as publisher,
+        Subscriber({"a": publisher.endpoint}, [BOOK], monotonic_ns=clock) as reader,
+    ):
+        connected(publisher, reader)
+        publisher.publish("book", "binance", "BTC/USDT", image(1))
+        assert books(gather(publisher, reader, bool))[-1].trust is Trust.LIVE
+        for _ in range(2):
+            connected(publisher, reader)
+        clock.now_ns += BUS_SILENCE_NS + 1
+        assert [b.trust for b in books(reader.poll(0))] == [Trust.STALE]
+        assert [b.trust for b in books(gather(publisher, reader, bool))] == [Trust.LIVE]
+
+
 def test_a_publisher_that_restarts_at_the_same_place_is_told(directory: Path) -> None:
     with Subscriber({"a": f"ipc://{directory}/feed"}, [BOOK, TRADES]) as reader:
         with publisher_at(directory, 1) as old:

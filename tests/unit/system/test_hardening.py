@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from thespian.actors import ActorAddress
 
 from thespian_connector.limits import MESSAGE_BYTES_MAX
 from thespian_connector.system.hardening import BadSignature, LimitedReceiveBuffer, SignedPickle, keep_zero_delays
@@ -101,6 +102,20 @@ def test_no_more_is_asked_for_than_was_declared() -> None:
     buffer = fed(b"10>abc")
     assert buffer.remainingAmount() == 7
     assert not buffer.isDone()
+
+
+def test_an_acknowledgement_is_read_at_once_and_no_packet_of_ours_is_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
+    signed = SignedPickle(b"secret")
+    acknowledgement = framed(signed.dumps("ACK"))
+    monkeypatch.setattr(LimitedReceiveBuffer, "shortest", len(acknowledgement))
+    buffer = fed(b"")
+    assert buffer.remainingAmount() == len(acknowledgement)
+    buffer.addMore(acknowledgement[: buffer.remainingAmount()])
+    assert buffer.completed() == ("ACK", b"")
+    message = framed(signed.dumps((ActorAddress(None), None)))
+    assert len(message) > len(acknowledgement), "who sends it is always in it"
+    begun = fed(acknowledgement[:1])
+    assert begun.remainingAmount() == len(acknowledgement) - 1
 
 
 def test_a_delay_of_zero_is_kept() -> None:
