@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import tomllib
 from collections.abc import Sequence
 from ipaddress import IPv4Address
@@ -11,14 +12,22 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
-from thespian_connector.actors.settings import ExchangeSettings, Settings, SystemSettings
+from thespian_connector.actors.settings import ExchangeSettings, Settings, StoreSettings, SystemSettings
 from thespian_connector.drivers.registry import EXCHANGES, driver_for
 from thespian_connector.limits import ROTATE_AFTER_S_MIN
 from thespian_connector.model import Channel, Environment
 from thespian_connector.model.errors import ConfigError, UsageError
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+_KEYS = ("api_key", "api_secret")
+#: What to write instead, where a pattern alone would not say it.
+_SHAPES = {
+    "api_key": "is no place; write env:NAME or file:PATH (a file that only you can read), never the key itself",
+    "api_secret": "is no place; write env:NAME or file:PATH (a file that only you can read), never the secret itself",
+    "prefix": "is no order prefix; take 1 to 8 letters or digits",
+}
 
 #: What runs when nobody says otherwise: both venues, simulated.
 DEFAULT = {"exchanges": {exchange: {"environment": "paper"} for exchange in ("binance", "bybit")}}
@@ -48,6 +57,7 @@ def load(path: Path | None, overrides: Sequence[str] = (), name: str | None = No
         settings = msgspec.convert(data, type=Settings)
     except msgspec.ValidationError as error:
         raise _explain(blame, data, error) from None
+    settings = _with_paths(settings, path.parent if path is not None else Path.cwd())
     _check(blame, settings)
     return settings
 
@@ -136,6 +146,9 @@ def _explain(blame: _Blame, data: dict[str, Any], error: msgspec.ValidationError
     if unknown is not None:
         key = f"{key}.{unknown[1]}" if key else unknown[1]
         return blame.error(key, "no such key; remove it or correct its spelling (config/paper.toml lists the keys)")
+    shape = _SHAPES.get(key.rpartition(".")[2])
+    if shape is not None and "regex" in what:
+        return blame.error(key, shape)
     return blame.error(key or "top level", f"{what}; correct the value")
 
 
@@ -147,8 +160,23 @@ def _parted(error: msgspec.ValidationError) -> tuple[str, str]:
     return what, where.strip("`").removeprefix("$").removeprefix(".")
 
 
+def _with_paths(settings: Settings, directory: Path) -> Settings:
+    """Paths of key files are relative to the config: where a process happens to run must not matter."""
+
+    def absolute(place: str) -> str:
+        kind, _, where = place.partition(":")
+        return f"file:{directory.absolute() / Path(where).expanduser()}" if kind == "file" else place
+
+    exchanges = {
+        name: replace(one, api_key=absolute(one.api_key), api_secret=absolute(one.api_secret))
+        for name, one in settings.exchanges.items()
+    }
+    return replace(settings, exchanges=exchanges)
+
+
 def _check(blame: _Blame, settings: Settings) -> None:
     _check_system(blame, settings.system)
+    _check_store(blame, settings.store)
     for exchange, one in settings.exchanges.items():
         key = f"exchanges.{exchange}"
         if exchange not in EXCHANGES:
@@ -160,6 +188,7 @@ def _check(blame: _Blame, settings: Settings) -> None:
         _check_depth(blame, exchange, one)
         _check_rotation(blame, exchange, one)
         _check_urls(blame, exchange, one)
+        _check_keys(blame, exchange, one)
 
 
 def _check_system(blame: _Blame, system: SystemSettings) -> None:
@@ -202,3 +231,51 @@ def _check_urls(blame: _Blame, exchange: str, one: ExchangeSettings) -> None:
         named = re.match(r"urls\.(\w+)", words)
         key = f"exchanges.{exchange}.{named[0]}" if named else f"exchanges.{exchange}.urls"
         raise blame.error(key, words) from None
+
+
+def _check_keys(blame: _Blame, exchange: str, one: ExchangeSettings) -> None:
+    """That both are where they should be; what they are is read by the processes that sign, nowhere else."""
+    if not one.enabled:
+        return
+    for name, other in (_KEYS, _KEYS[::-1]):
+        if getattr(one, name) and not getattr(one, other):
+            raise blame.error(f"exchanges.{exchange}.{other}", f"is missing, {name} is there; name both or neither")
+    for name in _KEYS:
+        kind, _, where = getattr(one, name).partition(":")
+        problem = _missing_variable(where) if kind == "env" else _unfit_file(Path(where)) if kind == "file" else ""
+        if problem:
+            raise blame.error(f"exchanges.{exchange}.{name}", problem)
+
+
+def _missing_variable(name: str) -> str:
+    return "" if os.environ.get(name) else f"the environment variable {name} is not set here; export it"
+
+
+def _unfit_file(path: Path) -> str:
+    try:
+        status = path.stat()
+    except OSError as error:
+        return f"{path}: {error.strerror}; name an existing file"
+    if not stat.S_ISREG(status.st_mode) or not status.st_size:
+        return f"{path}: empty, or no file; put the key into it"
+    if stat.S_IMODE(status.st_mode) & 0o077:
+        return f"{path}: can be read by others; chmod 600 it"
+    return "" if os.access(path, os.R_OK) else f"{path}: cannot be read by you; chown it"
+
+
+def _check_store(blame: _Blame, store: StoreSettings) -> None:
+    if store.url == "sqlite":
+        return
+    if store.url == "memory":
+        if store.durability == "power":
+            raise blame.error("store.durability", 'memory survives nothing; take url = "sqlite" for "power"')
+        return
+    from sqlalchemy import make_url  # who names no database does without it
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        make_url(store.url).get_dialect().import_dbapi()
+    except (ArgumentError, ValueError, ImportError):
+        # Without the words of the library, which may quote the URL's password.
+        words = 'is no database that can be used here; take "sqlite", "memory", or a URL as SQLAlchemy spells it'
+        raise blame.error("store.url", f"{words} (and install its driver)") from None

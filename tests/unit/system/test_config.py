@@ -70,6 +70,15 @@ def test_an_override_sets_a_dotted_key(tmp_path: Path) -> None:
         ("[exchanges.binance]\ndepth = 99999\n", ["exchanges.binance.depth", "99999"]),
         ('[exchanges.binance]\n[exchanges.bybit]\ndepth = "a"\n', ["exchanges.bybit.depth", "int"]),
         ('[system]\nbind = "banana"\n', ["system.bind", "'banana' is no IP address"]),
+        ('[exchanges.bybit]\napi_key = "file:k"\n', ["exchanges.bybit.api_secret", "both or neither"]),
+        ('[exchanges.bybit]\napi_secret = "env:K"\n', ["exchanges.bybit.api_key", "both or neither"]),
+        ('[exchanges.bybit]\napi_key = "env:TC_NONE"\napi_secret = "env:K"\n', ["bybit.api_key", "TC_NONE is not set"]),
+        ('[exchanges.bybit]\napi_key = "file:none"\napi_secret = "env:K"\n', ["bybit.api_key", "none: No such file"]),
+        ('[store]\nurl = "postgres"\n', ["store.url", '"sqlite"', "SQLAlchemy"]),
+        ('[store]\nurl = "memory"\ndurability = "power"\n', ["store.durability", "memory survives nothing"]),
+        ('[store]\ndurability = "none"\n', ["store.durability", "none"]),
+        ('[orders]\nprefix = "a-b"\n', ["orders.prefix", "1 to 8 letters or digits"]),
+        ("[orders]\ntimeout_s = 0\n", ["orders.timeout_s", "0"]),
     ],
 )
 def test_an_error_names_file_key_and_fix(tmp_path: Path, text: str, words: list[str]) -> None:
@@ -120,3 +129,49 @@ def test_a_file_is_blamed_for_its_own(tmp_path: Path) -> None:
 def test_whoever_leaves_loopback_is_warned() -> None:
     assert bind_warning(load(None)) == ""
     assert "system.bind = 192.0.2.1" in bind_warning(load(None, ['system.bind="192.0.2.1"']))
+
+
+def test_a_key_is_a_place_and_is_never_shown(tmp_path: Path) -> None:
+    path = write(tmp_path, '[exchanges.bybit]\napi_key = "hunter2hunter2"\napi_secret = "env:K"\n')
+    with pytest.raises(
+        ConfigError, match=r"exchanges\.bybit\.api_key: is no place; write env:NAME or file:PATH"
+    ) as caught:
+        load(path)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_databases_password_is_never_shown(tmp_path: Path) -> None:
+    path = write(tmp_path, '[store]\nurl = "oracle+nothing://me:hunter2@host/db"\n')
+    with pytest.raises(ConfigError, match=r"store\.url") as caught:
+        load(path)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_key_files_are_relative_to_the_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("key", "secret"):
+        (tmp_path / name).write_text("x")
+        (tmp_path / name).chmod(0o600)
+    text = '[exchanges.bybit]\napi_key = "file:key"\napi_secret = "file:secret"\n'
+    bybit = load(write(tmp_path, text)).exchanges["bybit"]
+    assert bybit.api_key == f"file:{tmp_path / 'key'}"
+    assert bybit.api_secret == f"file:{tmp_path / 'secret'}"
+    monkeypatch.chdir(tmp_path)
+    assert load(Path("my.toml")).exchanges["bybit"] == bybit
+
+
+@pytest.mark.parametrize(("mode", "content", "words"), [(0o644, "x", "chmod 600"), (0o600, "", "empty")])
+def test_a_key_file_that_will_not_do(tmp_path: Path, mode: int, content: str, words: str) -> None:
+    for name in ("key", "secret"):
+        (tmp_path / name).write_text(content)
+        (tmp_path / name).chmod(mode)
+    path = write(tmp_path, '[exchanges.bybit]\napi_key = "file:key"\napi_secret = "file:secret"\n')
+    with pytest.raises(ConfigError, match=rf"exchanges\.bybit\.api_key: .*{words}"):
+        load(path)
+
+
+def test_keys_may_be_in_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TC_TEST_KEY", "k")
+    monkeypatch.setenv("TC_TEST_SECRET", "s")
+    text = '[exchanges.bybit]\napi_key = "env:TC_TEST_KEY"\napi_secret = "env:TC_TEST_SECRET"\n'
+    bybit = load(write(tmp_path, text)).exchanges["bybit"]
+    assert (bybit.api_key, bybit.api_secret) == ("env:TC_TEST_KEY", "env:TC_TEST_SECRET")
