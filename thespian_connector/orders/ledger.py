@@ -65,7 +65,9 @@ class Ledger:
                 leg = self._leg(event.client_order_id)
                 leg.answered(event)
             case Reported():
-                leg = self._leg(event.report.client_order_id)
+                # Binance tells a canceled order under the id of its cancel in listings: the order's own id goes first.
+                known = self._by_order_id.get((event.report.native, event.report.order_id))
+                leg = self._leg(known or event.report.client_order_id)
                 leg.reported(event)
             case Absent():
                 leg = self._leg(event.client_order_id)

@@ -203,6 +203,13 @@ def test_a_replacement_that_was_refused_leaves_what_the_cancel_left() -> None:
     assert (order.status, order.order_id) == (OrderStatus.CANCELED, "id-a")
 
 
+def test_an_order_that_is_told_under_its_cancels_id_is_still_itself() -> None:
+    told = folded(intended(), answered("a", report("a")))
+    told.apply(reported(report("cancel-id", OrderStatus.CANCELED, at=9, order_id="id-a"), source="history"))
+    [order] = told.orders()
+    assert (order.client_order_id, order.status) == ("a", OrderStatus.CANCELED)
+
+
 def test_an_order_that_somebody_else_placed_is_told_as_the_venue_tells_it() -> None:
     told = folded(reported(report("theirs", quantity=D(3), price=D(7)), source="open_orders"))
     [order] = told.orders(open_only=True)
