@@ -20,8 +20,8 @@ from .envelope import PARAMETER_ERROR, VenueError
 
 TIMES_IN_FORCE = ("GTC", "IOC", "FOK", "PostOnly")
 ORDER_FILTERS = ("Order", "tpslOrder", "StopOrder")
-#: Known to cancel-all only; there are never any here.
-CANCEL_ALL_FILTERS = ("OcoOrder", "BidirectionalTpslOrder")
+#: Known to cancel-all and to queries only; there are never any here.
+LINKED_FILTERS = ("OcoOrder", "BidirectionalTpslOrder")
 SMP_TYPES = ("None", "CancelMaker", "CancelTaker", "CancelBoth")
 _LINK_ID = re.compile(r"[A-Za-z0-9_-]{1,36}")
 _NUMBER = re.compile(r"\d{1,16}(\.\d{1,18})?")

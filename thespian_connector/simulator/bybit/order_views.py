@@ -213,11 +213,12 @@ def listed_order(order: SimOrder) -> dict[str, Any]:
     return {**item, "basePrice": item["lastPriceOnCreated"], "extraFees": "", "tpLimitPrice": "", "slLimitPrice": ""}
 
 
-def fill_item(order: SimOrder, fill: OrderFill, fee_rate: Decimal) -> dict[str, Any]:
-    """What execution/list and the execution topic tell alike. `seq` grows with the market's trades."""
+def fill_item(order: SimOrder, fill: OrderFill, filled: Decimal, fee_rate: Decimal) -> dict[str, Any]:
+    """What execution/list and the execution topic tell alike. `seq` grows with the market's trades.
+
+    :param filled: what was filled of the order after this fill.
+    """
     asked = asked_of(order)
-    assert asked.in_quote or order.quantity is not None, "an order not by quote has a quantity"
-    before = sum((one.quantity for one in order.fills[: order.fills.index(fill) + 1]), ZERO)
     return {
         "symbol": order.native,
         "orderId": str(order.order_id),
@@ -225,7 +226,7 @@ def fill_item(order: SimOrder, fill: OrderFill, fee_rate: Decimal) -> dict[str, 
         "side": "Buy" if order.is_buy else "Sell",
         "orderPrice": "0" if asked.order_type == "Market" else _or_empty(order.price),
         "orderQty": "0" if asked.in_quote else _or_empty(order.quantity),
-        "leavesQty": "0" if order.quantity is None or asked.in_quote else text(order.quantity - before),
+        "leavesQty": "0" if order.quantity is None or asked.in_quote else text(order.quantity - filled),
         "createType": "",
         "orderType": asked.order_type,
         "stopOrderType": _stop_type(order),

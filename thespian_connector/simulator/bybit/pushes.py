@@ -91,7 +91,7 @@ class Pushes:
     def _on_order(self, event: OrderEvent) -> None:
         order, group = event.order, self._open_group()
         if event.fill is not None:
-            item = fill_item(order, event.fill, FEE_RATE)
+            item = fill_item(order, event.fill, order.filled, FEE_RATE)
             group.fills.append({"category": "spot", **item})
             group.fast.append(fast_item(order, event.fill))
         if event.what == "triggered":

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from itertools import accumulate
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -13,7 +15,7 @@ from thespian_connector.simulator.orders import OrderFill, SimOrder
 
 from . import refusals as no
 from .envelope import PARAMETER_ERROR, VenueError
-from .order_params import ORDER_FILTERS
+from .order_params import LINKED_FILTERS, ORDER_FILTERS
 from .order_views import fill_item, listed_order, status
 from .settings import FEE_RATE
 from .trading import Trading, filter_of
@@ -120,17 +122,19 @@ class Queries:
         fits, named = self._filter(query), self._named(query, orders)
         wanted = query.get("execType") in ("", "Trade")
         fills = [
-            (order, fill)
+            (order, fill, filled)
             for order in (orders if named is None else named)
-            for fill in order.fills
+            for fill, filled in zip(order.fills, accumulate(fill.quantity for fill in order.fills), strict=True)
             if lag_ms <= now_ms - fill.time_ns // _MS
             and (named is not None or (wanted and fits(order) and start <= fill.time_ns // _MS <= end))
         ]
-        fills.sort(key=lambda pair: (pair[1].time_ns, pair[1].trade_id, pair[0].order_id), reverse=True)
-        return _page(fills, query, limit, lambda pair: fill_item(*pair, FEE_RATE), _fill_key)
+        fills.sort(key=lambda found: (found[1].time_ns, found[1].trade_id, found[0].order_id), reverse=True)
+        return _page(fills, query, limit, lambda found: fill_item(*found, FEE_RATE), _fill_key)
 
     def _named(self, query: Query, orders: Iterable[SimOrder]) -> list[SimOrder] | None:
         """The orders of an id; None if none is asked for."""
+        if not query.spot():
+            return []
         order_id, link_id = query.get("orderId"), query.get("orderLinkId")
         if order_id:
             return [order for order in orders if str(order.order_id) == order_id]
@@ -147,7 +151,7 @@ class Queries:
         order_filter = query.get("orderFilter")
         if spot and symbol and symbol not in self._venue.markets:
             raise no.refusal(no.BAD_SYMBOL)
-        if order_filter and order_filter not in ORDER_FILTERS:
+        if order_filter and order_filter not in (*ORDER_FILTERS, *LINKED_FILTERS):
             raise no.refusal(no.BAD_ORDER_FILTER)
 
         def fits(order: SimOrder) -> bool:
@@ -172,8 +176,8 @@ def _order_key(order: SimOrder) -> tuple[str, int]:
     return str(order.order_id), order.created_ns // _MS
 
 
-def _fill_key(pair: tuple[SimOrder, OrderFill]) -> tuple[str, int]:
-    order, fill = pair
+def _fill_key(found: tuple[SimOrder, OrderFill, Decimal]) -> tuple[str, int]:
+    order, fill, _filled = found
     return f"{order.order_id}-{fill.execution_id}", fill.time_ns // _MS
 
 

@@ -70,6 +70,8 @@ RECV_WINDOW_DEFAULT_MS = 5_000
 #: `create_max`, `amend_max`, `cancel_max`, `query_max`, `fee_rate_max`: calls of such an endpoint in any second.
 #: `trade_sessions_max`: authenticated trade sockets of the account; past it the auth is refused with 10003.
 #: `trade_requests_max`: order requests of the trade sockets of one IP in any second; past it 10403.
+#: `nameless_refusals`: 1 leaves ``reqId`` out of the trade socket's refusals for key, permission and address, as was
+#: seen at Bybit.
 SETTINGS: Mapping[str, int | float] = {
     "tell_pushed_out": 1,
     "duplicate_error": 0,
@@ -99,4 +101,5 @@ SETTINGS: Mapping[str, int | float] = {
     "fee_rate_max": 5,
     "trade_sessions_max": 500,
     "trade_requests_max": 3000,
+    "nameless_refusals": 0,
 }

@@ -20,6 +20,7 @@ OPERATIONS = {"order.create": "create", "order.amend": "amend", "order.cancel": 
 REQUEST_ID_CHARS_MAX = 36
 #: Request ids remembered of one connection. At the limit the oldest may be used again.
 REQUEST_IDS_MAX = 100_000
+_NAMELESS = (BAD_KEY, BAD_SIGNATURE, NO_PERMISSION, no.TOO_MANY_FROM_IP)
 _AUTH_TEXTS = {
     PARAMETER_ERROR: "Params Error",
     BAD_KEY: "API key is invalid.",
@@ -46,9 +47,17 @@ class TradeSession:
 
     :param check: the code of what is wrong with the arguments of an ``auth``, 0 if nothing is.
     :param now_ms: the venue's clock.
+    :param nameless: refusals for permission or address come without ``reqId``, as Bybit's were seen to do.
     """
 
-    def __init__(self, connection_id: str, check: Callable[[object], int], now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        connection_id: str,
+        check: Callable[[object], int],
+        now_ms: Callable[[], int],
+        *,
+        nameless: bool = False,
+    ) -> None:
         self.authenticated = False
         self.auth_failures = 0
         #: The service is about to restart: what comes now is refused.
@@ -56,6 +65,7 @@ class TradeSession:
         self._connection_id = connection_id
         self._check = check
         self._now_ms = now_ms
+        self._nameless = nameless
         self._request_ids: dict[str, None] = {}
 
     def handle(self, frame: str | bytes) -> dict[str, Any] | OrderRequest:
@@ -90,7 +100,8 @@ class TradeSession:
         header: dict[str, str] | None = None,
     ) -> dict[str, Any]:
         """The answer to an order request; ``reqId`` is there if it was sent."""
-        head = {"reqId": request_id} if request_id else {}
+        named = request_id and not (self._nameless and code in _NAMELESS)
+        head = {"reqId": request_id} if named else {}
         now = str(self._now_ms())
         return {
             **head,

@@ -46,7 +46,12 @@ class TradeStream:
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """One connection, from handshake to end."""
         ws = await shake_hands(request)
-        session = TradeSession(f"trade-{next(self._numbers):08x}", self._refusal, lambda: self._venue.now_ms("trade"))
+        session = TradeSession(
+            f"trade-{next(self._numbers):08x}",
+            self._refusal,
+            lambda: self._venue.now_ms("trade"),
+            nameless=bool(self._venue.setting("nameless_refusals")),
+        )
         socket = TradeSocket(self._venue, request, session)
 
         def answer(frame: str | bytes) -> None:

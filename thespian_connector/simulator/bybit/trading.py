@@ -18,7 +18,7 @@ from . import refusals as no
 from .auth import NO_PERMISSION
 from .data import TRADE_ID_BASE
 from .envelope import PARAMETER_ERROR, VenueError
-from .order_params import CANCEL_ALL_FILTERS, Fields, Rules
+from .order_params import LINKED_FILTERS, Fields, Rules
 from .order_views import asked_of, ticket
 from .settings import CLOSED_ORDERS_MAX, FEE_RATE, FEE_STEP, ORDER_ID_BASE, ORDER_ID_STRIDE, STOP_ORDERS_MAX
 
@@ -147,7 +147,7 @@ class Trading:
     def _cancel_all(self, fields: Fields) -> dict[str, Any]:
         fields.spot()
         native = fields.market(self.venue.markets).spec.native if fields.text("symbol") else None
-        order_filter, base = fields.order_filter(*CANCEL_ALL_FILTERS), fields.text("baseCoin")
+        order_filter, base = fields.order_filter(*LINKED_FILTERS), fields.text("baseCoin")
         gone = [
             order
             for order in self.desk.register.open(native, owner=self.venue.account.api_key)
