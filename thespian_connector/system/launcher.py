@@ -32,7 +32,7 @@ from thespian_connector.limits import (
 )
 from thespian_connector.model.errors import ConnectorError
 
-from . import config, hardening
+from . import config, hardening, paper
 from .generation import Generation, log_path
 from .janitor import Janitor
 from .runtime import Runtime, SystemFile
@@ -110,9 +110,12 @@ class Launcher:
         self._owner = process.open_pidfd(self._owner_pid) if self._owner_pid is not None else None
         if self._owner_pid is not None and self._owner is None:
             raise ConnectorError("the process that wanted this system has ended already")
-        if any(needs_simulator(one) for one in self._settings.exchanges.values()):
+        simulated = [name for name, one in self._settings.exchanges.items() if needs_simulator(one)]
+        if simulated:
             self._simulator = Simulator(self._settings.simulator, system.name)
             self._simulator.start()
+            paper.forget_journal(self._settings, simulated, self._runtime)
+            self._settings = paper.fill_in(self._settings, simulated, self._simulator.control, self._runtime)
         _preload()
 
     def _on_stop_signal(self, number: int, _frame: object) -> None:
@@ -169,6 +172,7 @@ class Launcher:
                 started_ns=time.time_ns(),
                 restarts=self._restarts,
                 replaced=dict(self._replaced),
+                orders=settings.orders,
             )
         )
 

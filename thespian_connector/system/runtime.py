@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from thespian_connector.actors.settings import OrderSettings
 from thespian_connector.model.errors import ConfigError, ConnectorError, NotRunning
 
 #: sun_path of Linux, with the ending zero.
@@ -28,6 +29,7 @@ class SystemFile(Struct, frozen=True):
     """``system.json``: what a client needs to talk to the system, written when Root answers.
 
     `restarts`: of the whole system. `replaced`: how often the launcher, or the admin, replaced a process alone.
+    `orders`: what clients make their orders with.
     """
 
     name: str
@@ -42,6 +44,7 @@ class SystemFile(Struct, frozen=True):
     started_ns: int
     restarts: int = 0
     replaced: dict[str, int] = {}
+    orders: OrderSettings = OrderSettings()
 
     def restarts_of(self, name: str) -> int:
         """How often the launcher replaced the process, alone or with everything. The others are for Root to count."""
@@ -76,6 +79,10 @@ class Runtime:
     @property
     def secret_file(self) -> Path:
         return self.path / "secret"
+
+    def key_file(self, exchange: str, what: str) -> Path:
+        """Where the simulator's account at `exchange` has its `what`: "key" or "secret"."""
+        return self.path / f"paper-{exchange}.{what}"
 
     @property
     def log_file(self) -> Path:
@@ -180,11 +187,11 @@ class Runtime:
         return NotRunning(f"no system {self.name!r} is running; start it with: thespian-connector start --detach")
 
     def clear(self) -> None:
-        """Removes what only a running system has: sockets, locks, the secret, the pid file. Logs stay."""
+        """Removes what only a running system has: sockets, locks, secrets, the pid file. Logs stay."""
         if not self.path.is_dir():
             return
         for entry in self.path.iterdir():
-            ours = entry.name in ("system.json", "secret", "launcher.pid")
+            ours = entry.name in ("system.json", "secret", "launcher.pid") or entry.match("paper-*.*")
             if ours or entry.suffix in (".lock", ".beat", ".crashes", ".restarts", ".new") or entry.is_socket():
                 entry.unlink(missing_ok=True)
         if self._lock_fd is not None:

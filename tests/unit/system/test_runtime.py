@@ -75,8 +75,10 @@ def test_the_system_file_survives_a_round_trip(runtime: Runtime) -> None:
     assert runtime.read_system() == system
 
 
-def test_clear_takes_sockets_and_secret_and_leaves_the_log(runtime: Runtime) -> None:
+def test_clear_takes_sockets_and_secrets_and_leaves_the_log(runtime: Runtime) -> None:
     runtime.make_secret()
+    for what in ("key", "secret"):
+        runtime.key_file("bybit", what).write_text("x")
     runtime.log_file.write_text("{}\n")
     with socket.socket(socket.AF_UNIX) as one:
         one.bind(str(runtime.path / "md.sock"))
