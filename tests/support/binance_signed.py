@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import itertools
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import quote
 
 import aiohttp
 from yarl import URL
 
-from .binance_front import Front
+from .binance_front import PATIENCE_S, Front
 
 
 def hmac_hex(secret: str, payload: str) -> str:
@@ -94,3 +96,82 @@ def limit(side: str, quantity: str, price: object, **more: object) -> dict[str, 
         "price": price,
         **more,
     }
+
+
+class ApiSocket:
+    """A connection to the WebSocket API: requests are answered by id, and events are kept for :meth:`event`."""
+
+    def __init__(self, client: SignedClient, ws: aiohttp.ClientWebSocketResponse) -> None:
+        self.client = client
+        self.ws = ws
+        self.events: list[Any] = []
+        self._ids = itertools.count(1)
+
+    async def next(self) -> Any:
+        """The next document."""
+        message = await self.ws.receive(timeout=PATIENCE_S)
+        assert message.type is aiohttp.WSMsgType.TEXT, message
+        return json.loads(message.data)
+
+    def signed(self, params: Mapping[str, object]) -> dict[str, object]:
+        """The parameters with key, time and signature: sorted, not percent-encoded."""
+        full = {"apiKey": self.client.key, "timestamp": int(time.time() * 1000), **params}
+        payload = "&".join(f"{name}={full[name]}" for name in sorted(full))
+        return {**full, "signature": hmac_hex(self.client.secret, payload)}
+
+    async def say(self, document: object) -> None:
+        await self.ws.send_str(document if isinstance(document, str) else json.dumps(document))
+
+    async def ask(self, method: str, params: Mapping[str, object] | None = None, *, sign: bool = True) -> Any:
+        """The reply to a request; events that come before it are kept."""
+        request_id = next(self._ids)
+        sent = self.signed(params or {}) if sign else dict(params or {})
+        await self.say({"id": request_id, "method": method, "params": sent})
+        while True:
+            document = await self.next()
+            if "event" in document:
+                self.events.append(document)
+            else:
+                assert document["id"] in (request_id, None)
+                return document
+
+    async def result(self, method: str, **params: object) -> Any:
+        """The result of a request that is served."""
+        reply = await self.ask(method, params)
+        assert reply["status"] == 200, reply
+        return reply["result"]
+
+    async def error(self, method: str, **params: object) -> tuple[int, int, str]:
+        """(status, code, text) of a refusal."""
+        reply = await self.ask(method, params)
+        return reply["status"], reply["error"]["code"], reply["error"]["msg"]
+
+    async def event(self) -> Any:
+        """The next event without its envelope."""
+        while not self.events:
+            document = await self.next()
+            assert "event" in document, document
+            self.events.append(document)
+        return self.events.pop(0)["event"]
+
+    async def subscribe(self) -> int:
+        """Subscribe to the account's events; the subscription's id."""
+        number = (await self.result("userDataStream.subscribe.signature"))["subscriptionId"]
+        assert isinstance(number, int)
+        return number
+
+    async def closed(self) -> int | None:
+        """Read on until the connection ends; its close code (1006: it was cut)."""
+        while True:
+            message = await self.ws.receive(timeout=PATIENCE_S)
+            if message.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSING):
+                return self.ws.close_code
+            if message.type is aiohttp.WSMsgType.ERROR:
+                return 1006
+
+
+@asynccontextmanager
+async def api_socket(client: SignedClient, query: str = "", **keywords: Any) -> AsyncIterator[ApiSocket]:
+    """A connection to the WebSocket API of the client's front."""
+    async with client.front.http.ws_connect(f"{client.front.base}/ws-api/v3{query}", **keywords) as ws:
+        yield ApiSocket(client, ws)

@@ -110,7 +110,8 @@ class ServerSocket:
 
     :param request: its handshake, answered without compression and with `autoping` off: frames go past aiohttp's
         writer, and the front answers pings itself.
-    :param surface: ``stream``, ``private`` or ``trade``: which faults it listens to.
+    :param surface: ``stream``, ``private`` or ``trade``: which faults it listens to. A socket may come to carry what
+        is on another surface, too (`surfaces`), like user events beside replies to orders.
     :param wants: whether the connection is about a symbol (upper case, no slash); None: about all.
     """
 
@@ -125,7 +126,9 @@ class ServerSocket:
     ) -> None:
         assert request.transport is not None, "a socket is made while its connection lives"
         self._venue = venue
-        self._surface = surface
+        self.surfaces: tuple[str, ...] = (surface,)
+        #: The surfaces whose `latency` the connection has; that of a request's handling is its front's business.
+        self.delays: tuple[str, ...] = (surface,)
         self._transport = request.transport
         self._wants = wants
         self._buffer_bytes_max = buffer_bytes_max
@@ -140,19 +143,26 @@ class ServerSocket:
         """Whether the connection is about a symbol (upper case, no slash)."""
         return self._wants is None or self._wants(symbol)
 
-    def publish(self, message: Message) -> None:
-        """Send a message of a stream, through whatever faults stand."""
+    def hears(self, fault: Fault) -> bool:
+        """Whether a fault is about a surface of this connection."""
+        return fault.surface in ("", *self.surfaces)
+
+    def publish(self, message: Message, surface: str = "") -> None:
+        """Send a message of a stream, through whatever faults stand.
+
+        :param surface: that of the message, if the connection has several.
+        """
         if self.ended or self._transport.is_closing() or any(_covers(fault, message) for fault in self._silenced):
             return
         fault = None
         if self._venue.faults.standing:
-            fault = self._venue.take(self._surface, *_MESSAGE_KINDS, op=message.op, symbol=message.symbol)
+            fault = self._venue.take(surface or self.surfaces, *_MESSAGE_KINDS, op=message.op, symbol=message.symbol)
         if fault is None:
             self._write(message.wire)
         else:
             self._publish_faulty(message, fault)
 
-    def _publish_faulty(self, message: Message, fault: Fault) -> None:
+    def _publish_faulty(self, message: Message, fault: Fault, surface: str = "") -> None:
         if fault.kind == "ws_drop":
             self.abort("ws_drop")
         elif fault.kind == "ws_silent":
@@ -174,7 +184,7 @@ class ServerSocket:
         if any(not fault.symbol and not fault.op for fault in self._silenced):
             return
         if self._venue.faults.standing:
-            fault = self._venue.faults.matching(self._venue.name, self._surface, kinds=("ws_silent",))
+            fault = self._venue.faults.matching(self._venue.name, self.surfaces, kinds=("ws_silent",))
             if fault is not None and fault.until_ns is not None and not fault.symbol and not fault.op:
                 return
         self._write(frame(payload, opcode))
@@ -182,7 +192,7 @@ class ServerSocket:
     def _write(self, wire: bytes, bytes_a_second: int = 0) -> None:
         delay_s = 0.0
         if self._venue.faults.standing:
-            fault = self._venue.take(self._surface, "latency")
+            fault = self._venue.take(self.delays, "latency")
             delay_s = fault.params["latency_ms"] / 1000 if fault else 0.0
         waiting = self._queued_bytes + self._transport.get_write_buffer_size()
         if waiting > self._buffer_bytes_max and waiting > len(wire):
@@ -258,9 +268,17 @@ class Sockets:
         self._open[socket] = None
         self._venue.usage.opened()
         if self._venue.faults.standing:
-            fault = self._venue.take(self._surface, "server_shutdown")
-            if fault is not None:
-                self._shut_down([socket], fault)
+            self._meet_shutdown(socket, self._surface)
+
+    def widen(self, socket: ServerSocket, surface: str) -> None:
+        """A connection carries what is on another surface from now on."""
+        socket.surfaces = (*socket.surfaces, surface)
+        self._meet_shutdown(socket, surface)
+
+    def _meet_shutdown(self, socket: ServerSocket, surface: str) -> None:
+        fault = self._venue.take(surface, "server_shutdown")
+        if fault is not None:
+            self._shut_down([socket], fault)
 
     def remove(self, socket: ServerSocket) -> None:
         """It is gone."""
@@ -278,13 +296,14 @@ class Sockets:
 
     def _on_fault(self, fault: Fault) -> None:
         """Drops and shutdowns hit what is open now; what is left of their count waits for messages and connects."""
-        if fault.venue != self._venue.name or (fault.surface or self._surface) != self._surface:
+        if fault.venue != self._venue.name:
             return
-        if fault.kind == "server_shutdown" and self._open:
+        sockets = [socket for socket in self._open if socket.hears(fault)]
+        if fault.kind == "server_shutdown" and sockets:
             fault.fire()
-            self._shut_down(self.open, fault)
+            self._shut_down(sockets, fault)
         elif fault.kind == "ws_drop" and not fault.op:
-            for socket in self.open:
+            for socket in sockets:
                 if fault.left == 0:
                     break
                 if not fault.symbol or socket.wants(fault.symbol):

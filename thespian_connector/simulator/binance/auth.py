@@ -27,8 +27,12 @@ _TIMESTAMP = re.compile(r"[0-9]{1,20}")
 _RECV_WINDOW = re.compile(r"[0-9]{1,6}(\.[0-9]{1,3})?")
 
 
-def invalid_key() -> ApiError:
-    return ApiError(-2015, "Invalid API-key, IP, or permissions for action.", 401)
+class InvalidKey(ApiError):
+    """-2015. `revoked`: it was a good one before."""
+
+    def __init__(self, *, revoked: bool) -> None:
+        super().__init__(-2015, "Invalid API-key, IP, or permissions for action.", 401)
+        self.revoked = revoked
 
 
 def invalid_signature() -> ApiError:
@@ -60,9 +64,10 @@ class Auth:
         if api_key is None or not _KEY.fullmatch(api_key):
             self._venue.usage.auth_failures += 1
             raise ApiError(-2014, "API-key format invalid.", 401)
-        if api_key != account.api_key or self._venue.take(surfaces, "key_revoked") is not None:
+        known = api_key == account.api_key
+        if not known or self._venue.take(surfaces, "key_revoked") is not None:
             self._venue.usage.auth_failures += 1
-            raise invalid_key()
+            raise InvalidKey(revoked=known)
         return account
 
     def signed(self, account: Account, values: Mapping[str, str], payload: bytes, arrived_ms: Decimal) -> None:

@@ -17,10 +17,11 @@ from .names import book_streams, parse
 from .private import PrivateDoor
 from .rest import Rest
 from .streams import StreamServer
+from .ws_api import WsApi
 
 
 def make_app(venue: Venue) -> web.Application:
-    """One application for REST and streams; its task runs from start-up to clean-up.
+    """One application for REST, streams and the WebSocket API; its task runs from start-up to clean-up.
 
     :param venue: with all of this front's SETTINGS among its settings.
     """
@@ -28,11 +29,13 @@ def make_app(venue: Venue) -> web.Application:
     limits = IpLimits(venue)
     door = PrivateDoor(venue)
     rest = Rest(venue, feeds, limits, door)
-    streams = StreamServer(venue, feeds, limits)
+    ws_api = WsApi(venue, feeds, limits, door)
+    streams = StreamServer(venue, feeds, limits, ws_api.tick)
     app = web.Application()
     app.router.add_get("/ws", streams.handle)
     app.router.add_get("/ws/{names:.*}", streams.handle)
     app.router.add_get("/stream", streams.handle)
+    app.router.add_get("/ws-api/v3", ws_api.handle)
     app.router.add_route("*", "/{path:.*}", rest.handle)
 
     async def run(app: web.Application) -> AsyncIterator[None]:
@@ -43,6 +46,7 @@ def make_app(venue: Venue) -> web.Application:
             await pulse
 
     async def close(app: web.Application) -> None:
+        await ws_api.close()
         await streams.close()
 
     app.cleanup_ctx.append(run)

@@ -5,57 +5,48 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
+from collections.abc import Callable
 from urllib.parse import unquote
 
 import msgspec
 from aiohttp import WSMsgType, web
 
-from thespian_connector.simulator.sockets import INBOUND_BYTES_MAX, PING, PONG, ServerSocket, Sockets
+from thespian_connector.simulator.sockets import INBOUND_BYTES_MAX, PONG, ServerSocket, Sockets
 from thespian_connector.simulator.venue import Venue
 
 from .control import RequestError, Requests
 from .errors import ApiError
 from .feeds import PULSE_MS, Feeds
 from .hub import Listener
+from .keepalive import KeepAlive, Kept
 from .limits import IpLimits
 from .params import time_factor
 from .refusals import refuse
 
 
-class Connection:
-    """One stream connection: what came in of late, and the pings it has yet to answer."""
+class Connection(Kept):
+    """One stream connection: what it listens to, and what came in of late."""
 
-    def __init__(self, socket: ServerSocket, listener: Listener, address: str, now_ns: int, ping_ns: int) -> None:
-        self.socket = socket
+    def __init__(self, socket: ServerSocket, listener: Listener, address: str) -> None:
+        super().__init__(socket)
         self.listener = listener
         self.address = address
-        self.opened_ns = now_ns
-        self.next_ping_ns = now_ns + ping_ns
-        self.unanswered: dict[bytes, int] = {}
         self.inbound: deque[int] = deque()
-
-    def pong(self, payload: bytes) -> None:
-        """A pong with the payload of a ping answers it and those before it; any other counts for nothing."""
-        if payload in self.unanswered:
-            for known in list(self.unanswered):
-                del self.unanswered[known]
-                if known == payload:
-                    break
 
 
 class StreamServer:
-    """Accepts connections, and sends them what the feeds bring."""
+    """Accepts connections, and sends them what the feeds bring.
 
-    def __init__(self, venue: Venue, feeds: Feeds, limits: IpLimits) -> None:
+    :param on_pulse: called with each pulse: the WebSocket API's connections are kept by the same clock.
+    """
+
+    def __init__(self, venue: Venue, feeds: Feeds, limits: IpLimits, on_pulse: Callable[[], None]) -> None:
+        self._on_pulse = on_pulse
         self._venue = venue
         self._feeds = feeds
         self._limits = limits
-        self._connections: dict[ServerSocket, Connection] = {}
+        self._connections = KeepAlive[Connection](venue)
         self.sockets = Sockets(venue, "stream", self._notify_shutdown)
-        self._pings = 0
-
-    def _ns(self, setting: str) -> int:
-        return int(self._venue.setting(setting) * 1_000_000_000)
 
     async def run(self) -> None:
         """Send the timed streams and keep the connections, every 100 ms until cancelled."""
@@ -68,21 +59,8 @@ class StreamServer:
             due = max(due + PULSE_MS / 1_000, loop.time())
             await asyncio.sleep(due - loop.time())
             self._feeds.pulse(number)
-            self._keep_alive()
-
-    def _keep_alive(self) -> None:
-        now_ns = self._venue.monotonic_ns()
-        for connection in list(self._connections.values()):
-            if now_ns - connection.opened_ns >= self._ns("connection_life_s"):
-                connection.socket.end("connection_life", 1008, "24 hours are over")
-            elif any(now_ns - sent >= self._ns("pong_timeout_s") for sent in connection.unanswered.values()):
-                connection.socket.end("no_pong", 1008, "Pong timeout")
-            elif now_ns >= connection.next_ping_ns:
-                connection.next_ping_ns = now_ns + self._ns("ping_interval_s")
-                self._pings += 1
-                payload = f"{self._venue.time_ns() // 1_000_000}{self._pings:04d}".encode()
-                connection.unanswered[payload] = now_ns
-                connection.socket.send(payload, PING)
+            self._connections.tick()
+            self._on_pulse()
 
     def _notify_shutdown(self, socket: ServerSocket) -> None:
         connection = self._connections.get(socket)
@@ -119,15 +97,14 @@ class StreamServer:
             buffer_bytes_max=int(self._venue.setting("send_buffer_bytes_max")),
         )
         listener.socket = socket
-        now_ns = self._venue.monotonic_ns()
-        connection = Connection(socket, listener, address, now_ns, self._ns("ping_interval_s"))
-        self._connections[socket] = connection
+        connection = Connection(socket, listener, address)
+        self._connections.add(connection)
         self.sockets.add(socket)
         try:
             await self._serve(ws, connection, names)
         finally:
             self._feeds.hub.drop(listener)
-            del self._connections[socket]
+            self._connections.remove(socket)
             self.sockets.remove(socket)
         return ws
 
@@ -169,10 +146,7 @@ class StreamServer:
     async def close(self) -> None:
         """The server ends: every connection is told, and its handler finishes."""
         self.sockets.close()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(1.0):
-                while self._connections:
-                    await asyncio.sleep(0.005)
+        await self._connections.emptied()
 
 
 def _names(request: web.Request, combined: bool) -> list[str]:

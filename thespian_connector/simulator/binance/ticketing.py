@@ -92,12 +92,16 @@ def ticket_of(params: Params, market: Market, now_ms: int, new_client_id: Callab
         if params.raw(name) is not None:
             raise ApiError(-1106, f"Parameter '{name}' sent when not required.")
     force = params.choice("timeInForce", _FORCES, ApiError(-1115, "Invalid timeInForce."))
+    numbers = _numbers(params, word)
     ticket = Ticket(
         client_id=params.client_id("newClientOrderId") or new_client_id(),
         native=market.spec.native,
         side=Side.BUY if word_side == "BUY" else Side.SELL,
         type=kind,
-        **_numbers(params, word),
+        quantity=numbers["quantity"],
+        quote_quantity=numbers["quote_quantity"],
+        price=numbers["price"],
+        stop_price=numbers["stop_price"],
         trigger_above=(word_side == "BUY") == word.startswith("STOP_LOSS"),
         time_in_force=_FORCES[force] if force is not None else TimeInForce.GTC,
         self_trade=_self_trade(params),
