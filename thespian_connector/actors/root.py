@@ -21,6 +21,7 @@ from thespian_connector.limits import REQUESTS_UNANSWERED_MAX
 from thespian_connector.model.errors import (
     ConnectorError,
     DeadlineExceeded,
+    Interrupted,
     Refused,
     UnknownExchange,
     UnknownSymbol,
@@ -275,7 +276,9 @@ class Root(Supervisor):
             if now > pending.deadline and not pending.expired:
                 pending.expired = True
                 if pending.client is not None:
-                    error = DeadlineExceeded(f"{pending.component} did not answer in time")
+                    error = _unanswered(
+                        pending.component, DeadlineExceeded(f"{pending.component} did not answer in time")
+                    )
                     self.send(pending.client, failure(pending.correlation, error))
         if self._gather is not None and now > self._gather.deadline:
             self._finish_status()
@@ -291,7 +294,8 @@ class Root(Supervisor):
                 if pending.client is None:
                     self._gathered(pending.component, b"")
                 elif not pending.expired:
-                    error = Refused(f"{pending.component} ended while it worked on it; ask again in a moment")
+                    words = f"{pending.component} ended while it worked on it; ask again in a moment"
+                    error = _unanswered(pending.component, Refused(words))
                     self.send(pending.client, failure(pending.correlation, error))
 
     # -- status
@@ -327,6 +331,11 @@ class Root(Supervisor):
         body = pack(document(self.child_context(), self.started_ns, self._known, self._hosts, gather.parts))
         for client, correlation in gather.clients:
             self.send(client, Reply(0, correlation, True, body))
+
+
+def _unanswered(component: str, error: ConnectorError) -> ConnectorError:
+    """A question that was not answered was not answered; of a command nobody knows whether it was carried out."""
+    return Interrupted(error.message) if component.endswith("/order-command") else error
 
 
 def _for(incarnation: int, message: Announce) -> Announce:

@@ -8,6 +8,7 @@
     │   ├── UnknownExchange, UnknownSymbol, UnknownChannel
     │   └── InvalidOrder            fails the instrument's filters before anything is sent
     ├── NotRunning                  no system of that name                                  never     known
+    ├── Interrupted                 who worked on an order ended before it answered         now       unknown
     ├── CaptureError                a file of recorded traffic that is not one              never     known
     ├── StoreError                  the journal of orders cannot be used: damaged, newer, held  never  known
     ├── Refused                     we declined; nothing was sent                           later     known
@@ -118,6 +119,15 @@ class NotRunning(ConnectorError):
     """No system of that name answers."""
 
     exit_code = 3
+
+
+class Interrupted(ConnectorError):
+    """Who worked on an order command ended, or hung, before it answered. The same command under the same id may be
+    asked for again at once: it is done once."""
+
+    retry = Retry.NOW
+    outcome_known = False
+    exit_code = 5
 
 
 class CaptureError(ConnectorError):
