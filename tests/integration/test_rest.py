@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -412,11 +413,21 @@ class TestBreaker:
 class TestSingleFlight:
     def test_equal_reads_in_the_air_are_one_request(self, start: Start) -> None:
         hold = threading.Event()
-        each = start(Reply(b"shared", hold=hold))
-        with ThreadPoolExecutor(4) as pool:
+        looks: Counter[str] = Counter()
+
+        def clock() -> float:
+            looks[threading.current_thread().name] += 1
+            return time.monotonic()
+
+        def joined() -> bool:
+            """Each has looked at the clock for its deadline, and again before it waits for the one that asks."""
+            return sum(count >= 2 for name, count in list(looks.items()) if name.startswith("asker")) == 4
+
+        each = start(Reply(b"shared", hold=hold), monotonic=clock)
+        with ThreadPoolExecutor(4, thread_name_prefix="asker") as pool:
             calls = [pool.submit(each.client.call, GET) for _ in range(4)]
             wait_until(lambda: each.asked(), 30, "the request is in the air")
-            time.sleep(0.1)  # the others come meanwhile; if not, they would ask for themselves and the count would tell
+            wait_until(joined, 30, "the others wait for its answer")
             hold.set()
             assert [call.result(10) for call in calls] == [b"shared"] * 4
         assert len(each.asked()) == 1
