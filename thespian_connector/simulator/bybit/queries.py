@@ -6,19 +6,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from decimal import Decimal
-from itertools import accumulate
+from itertools import islice
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from thespian_connector.simulator.orders import OrderFill, SimOrder
+from thespian_connector.simulator.orders import SimOrder
 
 from . import refusals as no
 from .envelope import PARAMETER_ERROR, VenueError
 from .order_params import LINKED_FILTERS, ORDER_FILTERS
 from .order_views import fill_item, listed_order, status
 from .settings import FEE_RATE
-from .trading import Trading, filter_of
+from .trading import Booked, Trading, filter_of
 
 ORDERS_MAX, ORDERS_DEFAULT = 50, 20
 FILLS_MAX, FILLS_DEFAULT = 100, 50
@@ -28,7 +27,7 @@ _MS = 1_000_000
 #: Orders that ended so without a fill are forgotten after a day, others after a week.
 _SHORT_LIVED = ("Cancelled", "Rejected", "Deactivated")
 _Item = TypeVar("_Item")
-_CURSOR = re.compile(r"[\d-]{1,60}:\d{1,20},([\d-]{1,60}):\d{1,20}")
+_CURSOR = re.compile(r"\d{1,20}:\d{1,20},(\d{1,20}):\d{1,20}")
 
 
 class Query:
@@ -83,13 +82,16 @@ class Queries:
         """Open orders (or with ``openOnly=1`` closed ones), newest first; with an id both kinds are searched."""
         open_only = query.integer("openOnly", 0, 0, 2)
         limit = query.integer("limit", ORDERS_DEFAULT, 1, ORDERS_MAX)
-        mine = self._venue.account.api_key
-        closed = [order for order in reversed(self._trading.closed) if not self._hidden(order)]
-        opened = self._trading.desk.register.open(owner=mine, visible=True)[::-1]
-        fits, named = self._filter(query), self._named(query, [*opened, *closed])
-        if named is None:
-            named = [order for order in (closed if open_only else opened) if fits(order)]
-        return _page(named, query, limit, listed_order, _order_key)
+        fits, named = self._filter(query), self._named(query)
+        if named is not None:
+            found = [order for order in named if order.open or order in self._trading.closed]
+        elif open_only:
+            closed = (order for order in self._trading.closed if fits(order) and not self._hidden(order))
+            found = sorted(closed, key=lambda order: order.order_id, reverse=True)
+        else:
+            opened = self._trading.desk.register.open(owner=self._venue.account.api_key, visible=True)
+            found = [order for order in reversed(opened) if fits(order)]
+        return _page(found, query, limit, listed_order, _order_key)
 
     def history(self, query: Query) -> dict[str, Any]:
         """Closed orders by the time they were created, newest first. What ended just now may be missing yet."""
@@ -97,20 +99,18 @@ class Queries:
         start, end = query.period(now_ms)
         limit = query.integer("limit", ORDERS_DEFAULT, 1, ORDERS_MAX)
         lag_ms = self._venue.setting("history_lag_ms")
-        known = [
-            order
-            for order in self._trading.desk.register.all(owner=self._venue.account.api_key)
-            if not order.open and lag_ms <= now_ms - order.updated_ns // _MS <= _kept_ms(order)
-        ][::-1]
-        fits, named = self._filter(query), self._named(query, known)
-        if named is None:
-            wanted = query.get("orderStatus")
-            named = [
-                order
-                for order in known
-                if fits(order) and wanted in ("", status(order)) and start <= order.created_ns // _MS <= end
-            ]
-        return _page(named, query, limit, listed_order, _order_key)
+        fits, named, wanted = self._filter(query), self._named(query), query.get("orderStatus")
+
+        def known(order: SimOrder) -> bool:
+            return not order.open and lag_ms <= now_ms - order.updated_ns // _MS <= _kept_ms(order)
+
+        def listed(order: SimOrder) -> bool:
+            within = start <= order.created_ns // _MS <= end
+            return within and fits(order) and wanted in ("", status(order)) and not self._hidden(order)
+
+        every = reversed(self._venue.orders) if named is None else named
+        found = (order for order in every if known(order) and (named is not None or listed(order)))
+        return _page(found, query, limit, listed_order, _order_key)
 
     def executions(self, query: Query) -> dict[str, Any]:
         """Fills, newest first; an id overrides all other filters."""
@@ -118,29 +118,36 @@ class Queries:
         start, end = query.period(now_ms)
         limit = query.integer("limit", FILLS_DEFAULT, 1, FILLS_MAX)
         lag_ms = self._venue.setting("history_lag_ms")
-        orders = [order for order in self._trading.desk.register.all(owner=self._venue.account.api_key) if order.fills]
-        fits, named = self._filter(query), self._named(query, orders)
-        wanted = query.get("execType") in ("", "Trade")
-        fills = [
-            (order, fill, filled)
-            for order in (orders if named is None else named)
-            for fill, filled in zip(order.fills, accumulate(fill.quantity for fill in order.fills), strict=True)
-            if lag_ms <= now_ms - fill.time_ns // _MS
-            and (named is not None or (wanted and fits(order) and start <= fill.time_ns // _MS <= end))
-        ]
-        fills.sort(key=lambda found: (found[1].time_ns, found[1].trade_id, found[0].order_id), reverse=True)
-        return _page(fills, query, limit, lambda found: fill_item(*found, FEE_RATE), _fill_key)
+        fits, named = self._filter(query), self._named(query)
+        of_kind = query.get("execType") in ("", "Trade")
 
-    def _named(self, query: Query, orders: Iterable[SimOrder]) -> list[SimOrder] | None:
-        """The orders of an id; None if none is asked for."""
+        def listed(one: Booked) -> bool:
+            return (
+                of_kind and start <= one.fill.time_ns // _MS <= end and fits(one.order) and not self._hidden(one.order)
+            )
+
+        every = reversed(self._trading.fills)
+        if named is not None:
+            every = reversed([one for order in named for one in self._trading.fills_of.get(order, ())])
+        found = (
+            one for one in every if lag_ms <= now_ms - one.fill.time_ns // _MS and (named is not None or listed(one))
+        )
+        return _page(found, query, limit, lambda one: fill_item(one.order, one.fill, one.filled, FEE_RATE), _fill_key)
+
+    def _named(self, query: Query) -> list[SimOrder] | None:
+        """The order of an id, or none; None if no id is asked for."""
+        order_id, link_id = query.get("orderId"), query.get("orderLinkId")
+        if not order_id and not link_id:
+            return None
+        register, found = self._trading.desk.register, None
         if not query.spot():
             return []
-        order_id, link_id = query.get("orderId"), query.get("orderLinkId")
-        if order_id:
-            return [order for order in orders if str(order.order_id) == order_id]
-        if link_id:
-            return [order for order in orders if order.client_id == link_id]
-        return None
+        if not order_id:
+            found = register.by_client(None, link_id, visible=True)
+        elif order_id.isascii() and order_id.isdigit() and len(order_id) < 20:
+            natives = (register.by_id(native, int(order_id), visible=True) for native in self._venue.markets)
+            found = next((order for order in natives if order is not None), None)
+        return [] if found is None else [found]
 
     def _filter(self, query: Query) -> Callable[[SimOrder], bool]:
         """Whether an order has the category, symbol, base coin and filter that are asked for.
@@ -172,35 +179,37 @@ def _kept_ms(order: SimOrder) -> int:
     return _DAY_MS if status(order) in _SHORT_LIVED else _WEEK_MS
 
 
-def _order_key(order: SimOrder) -> tuple[str, int]:
-    return str(order.order_id), order.created_ns // _MS
+def _order_key(order: SimOrder) -> tuple[int, int]:
+    return order.order_id, order.created_ns // _MS
 
 
-def _fill_key(found: tuple[SimOrder, OrderFill, Decimal]) -> tuple[str, int]:
-    order, fill, _filled = found
-    return f"{order.order_id}-{fill.execution_id}", fill.time_ns // _MS
+def _fill_key(one: Booked) -> tuple[int, int]:
+    return one.number, one.fill.time_ns // _MS
 
 
 def _page(
-    items: list[_Item],
+    items: Iterable[_Item],
     query: Query,
     limit: int,
     view: Callable[[_Item], dict[str, Any]],
-    key: Callable[[_Item], tuple[str, int]],
+    key: Callable[[_Item], tuple[int, int]],
 ) -> dict[str, Any]:
-    """A page after the cursor, with the cursor of the next one: percent-encoded already, and there also when nothing
-    follows, as Bybit has it. A cursor decoded or encoded once more on its way is not understood.
+    """A page of what the cursor left, with the cursor of the next one: percent-encoded already, and there also when
+    nothing follows, as Bybit has it. A cursor that was encoded once more on its way is not understood.
+
+    :param items: by descending numbers.
+    :param key: an item's number, and its time in ms.
     """
     cursor = query.get("cursor")
     if cursor:
         match = _CURSOR.fullmatch(cursor)
         if match is None:
             raise VenueError(PARAMETER_ERROR, "params error: cursor is invalid")
-        place = next((index for index, item in enumerate(items) if key(item)[0] == match[1]), None)
-        items = [] if place is None else items[place + 1 :]
-    page = items[:limit]
+        last = int(match[1])
+        items = (item for item in items if key(item)[0] < last)
+    page = list(islice(items, limit))
     following = ""
     if page:
-        ends = ",".join(f"{name}:{time_ms}" for name, time_ms in (key(page[0]), key(page[-1])))
+        ends = ",".join(f"{number}:{time_ms}" for number, time_ms in (key(page[0]), key(page[-1])))
         following = quote(ends, safe="")
     return {"category": "spot", "nextPageCursor": following, "list": [view(item) for item in page]}

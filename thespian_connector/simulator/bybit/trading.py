@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from decimal import Decimal
+from typing import Any, NamedTuple
 
 from thespian_connector.model.enums import OrderType
 from thespian_connector.simulator.desk import Desk, DeskRules
-from thespian_connector.simulator.orders import OrderEvent, Refusal, Refused, SimOrder
+from thespian_connector.simulator.orders import OrderEvent, OrderFill, Refusal, Refused, SimOrder
 from thespian_connector.simulator.venue import Venue
 
 from . import refusals as no
@@ -44,6 +45,15 @@ OPERATIONS = {
 }
 
 
+class Booked(NamedTuple):
+    """A fill as it was booked: the number of it, and what was filled of its order after it."""
+
+    number: int
+    order: SimOrder
+    fill: OrderFill
+    filled: Decimal
+
+
 class Trading:
     """The account's orders. Each operation takes the request's document and returns ``result``, or raises VenueError.
 
@@ -72,13 +82,20 @@ class Trading:
         self.on_race: list[Callable[[SimOrder], None]] = []
         #: Orders that ended, the newest last, as far as order/realtime still knows them.
         self.closed: deque[SimOrder] = deque(maxlen=CLOSED_ORDERS_MAX)
-        self.desk.on_order.append(self._remember_end)
+        #: Every fill, the newest last; and by order.
+        self.fills: list[Booked] = []
+        self.fills_of: dict[SimOrder, list[Booked]] = {}
+        self.desk.on_order.append(self._remember)
 
     def restart(self) -> None:
         """The venue's service restarted: order/realtime knows no closed order any more."""
         self.closed.clear()
 
-    def _remember_end(self, event: OrderEvent) -> None:
+    def _remember(self, event: OrderEvent) -> None:
+        if event.fill is not None:
+            booked = Booked(len(self.fills), event.order, event.fill, event.order.filled)
+            self.fills.append(booked)
+            self.fills_of.setdefault(event.order, []).append(booked)
         if not event.order.open:
             self.closed.append(event.order)
 
