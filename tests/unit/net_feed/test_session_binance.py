@@ -430,7 +430,7 @@ def test_stop_while_rest_hangs_says_so() -> None:
 
 def test_a_refused_handshake_waits_as_long_as_the_venue_says() -> None:
     with Feed(BINANCE, timing=structs.replace(QUICK, reconnect_max_s=0.05)) as feed:
-        feed.server.refuse("429 Too Many Requests", {"Retry-After": "1"})
+        feed.server.refuse("429 Too Many Requests", {"Retry-After": "3"})
         assert not feed.server.pending(0.7)
         b_ack(feed.server.accept())
         assert feed.session.counters["dials_failed"] == 1

@@ -60,7 +60,7 @@ def messages(stream: StreamSocket, count: int) -> list[bytes]:
 
 
 def dropped(stream: StreamSocket) -> Dropped:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         try:
             stream.read()
