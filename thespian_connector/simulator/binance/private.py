@@ -61,6 +61,7 @@ class Request:
     :param time_unit: the unit of times that the client wants, in Binance's words.
     :param surfaces: see :class:`Write`.
     :param arrived_ms: when it came in, by the venue's clock.
+    :param known: parameters that its door allows besides the endpoint's.
     """
 
     endpoint: PrivateEndpoint
@@ -70,6 +71,7 @@ class Request:
     time_unit: str | None
     surfaces: tuple[str, ...]
     arrived_ms: Decimal
+    known: tuple[str, ...] = ()
 
     @property
     def write(self) -> Write:
@@ -112,7 +114,7 @@ class PrivateDoor:
         """
         factor = time_factor(request.time_unit)
         account = self.auth.account(request.api_key, request.surfaces)
-        known = (*request.endpoint.known, *SIGNED, *(("apiKey",) if "rest" not in request.surfaces else ()))
+        known = (*request.endpoint.known, *SIGNED, *request.known)
         self.auth.signed(account, request.values, request.payload, request.arrived_ms)
         params = Params(request.values, known, self.venue.markets)
         # A request that was held up meets the later gates; by then an order counts.

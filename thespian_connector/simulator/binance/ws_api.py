@@ -26,13 +26,14 @@ from .refusals import refuse
 from .reports import stamp
 from .rest import BAN_S, RETRY_AFTER_S
 from .user_data import Subscriber, UserData
-from .ws_requests import PUBLIC_METHODS, Ask, BadRequest, bad, decode, good, refusal_error, weight_row
+from .ws_requests import PUBLIC_METHODS, RATE_LIMITS, Ask, BadRequest, bad, decode, good, refusal_error, weight_row
 
 CONNECT_WEIGHT = 2
 SUBSCRIBE_WEIGHT = 2
 #: Requests of one connection that wait for an answer. A further one is not read before one of them is answered.
 IN_FLIGHT_MAX = 1_000
 _SURFACE = "trade"
+_SIGNED = ("apiKey", RATE_LIMITS, *SIGNED)
 _HMAC_LOGON = "HMAC_SHA256 API key is not supported."
 
 
@@ -214,6 +215,7 @@ class WsApi:
             time_unit=connection.time_unit,
             surfaces=(_SURFACE,),
             arrived_ms=self._door.now_ms((_SURFACE,)),
+            known=("apiKey", RATE_LIMITS),
         )
 
     def _read(self, connection: ApiConnection, ask: Ask, endpoint: PrivateEndpoint | None) -> Any:
@@ -222,7 +224,7 @@ class WsApi:
             return self._door.run(self._signed(connection, ask, endpoint)).document
         public = self._public.get(ask.method)
         if public is not None:
-            params = Params(ask.values, public.known, self._venue.markets)
+            params = Params(ask.values, (*public.known, RATE_LIMITS), self._venue.markets)
             self._charge(connection, public.weight(params))
             now_ns = self._venue.now_ns(_SURFACE, ask.method)
             return public.handler(self._data, Call(params, now_ns, connection.subscriber.factor))
@@ -235,7 +237,7 @@ class WsApi:
         if ask.method == "userDataStream.subscribe.signature":
             return self._users.subscribe(subscriber, self._owner(ask))
         if ask.method == "userDataStream.unsubscribe":
-            params = Params(ask.values, ("subscriptionId", "apiKey", *SIGNED), self._venue.markets)
+            params = Params(ask.values, ("subscriptionId", *_SIGNED), self._venue.markets)
             return self._users.unsubscribe(subscriber, params.integer("subscriptionId"))
         if ask.method == "session.subscriptions":
             return [{"subscriptionId": number} for number in subscriber.by_owner.values()]
@@ -261,7 +263,7 @@ class WsApi:
         account = self._door.auth.account(ask.values.get("apiKey"), surfaces)
         payload = b"\x00" if ask.has_float else sorted_payload(ask.values)
         self._door.auth.signed(account, ask.values, payload, self._door.now_ms((_SURFACE,)))
-        Params(ask.values, ("apiKey", *SIGNED), self._venue.markets)
+        Params(ask.values, _SIGNED, self._venue.markets)
         return account.api_key
 
     # Faults and writes.

@@ -18,6 +18,8 @@ from thespian_connector.simulator.venue import Venue
 from .errors import ApiError
 from .limits import IpLimits, interval
 
+#: A parameter that every request may have; if the request is signed, it is a part of what is.
+RATE_LIMITS = "returnRateLimits"
 _ID = re.compile(r"[a-zA-Z0-9\-_]{1,36}")
 #: Method -> the path of the REST endpoint that answers alike.
 PUBLIC_METHODS = {
@@ -46,7 +48,7 @@ class Ask:
     method: str
     values: Mapping[str, str]
     rate_limits: bool
-    #: A JSON float among the parameters: its text is not the client's any more, so no signature can fit.
+    #: A JSON float is among the parameters: its text is not the client's any more, so no signature can fit.
     has_float: bool
 
 
@@ -82,7 +84,7 @@ def decode(text: str, *, rate_limits: bool) -> Ask:
     method, params = document.get("method"), document.get("params", {})
     if not isinstance(method, str) or not isinstance(params, dict):
         raise BadRequest("A request has a method and an object of params.", request_id)
-    wanted = params.pop("returnRateLimits", rate_limits)
+    wanted = params.get(RATE_LIMITS, rate_limits)
     return Ask(
         request_id=request_id,
         method=method.removeprefix("v3/"),
