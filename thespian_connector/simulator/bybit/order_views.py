@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from thespian_connector.model.decimals import CONTEXT, ZERO, text
 from thespian_connector.model.enums import OrderStatus, OrderType, Side, TimeInForce
@@ -213,20 +213,32 @@ def listed_order(order: SimOrder) -> dict[str, Any]:
     return {**item, "basePrice": item["lastPriceOnCreated"], "extraFees": "", "tpLimitPrice": "", "slLimitPrice": ""}
 
 
-def fill_item(order: SimOrder, fill: OrderFill, filled: Decimal, fee_rate: Decimal) -> dict[str, Any]:
-    """What execution/list and the execution topic tell alike. `seq` grows with the market's trades.
+class Booked(NamedTuple):
+    """A fill as it was booked: its number, and what its order was like just after it; an amendment may follow.
 
-    :param filled: what was filled of the order after this fill.
+    :param left: of the order's quantity.
     """
+
+    number: int
+    order: SimOrder
+    fill: OrderFill
+    quantity: Decimal
+    price: Decimal | None
+    left: Decimal
+
+
+def fill_item(booked: Booked, fee_rate: Decimal) -> dict[str, Any]:
+    """What execution/list and the execution topic tell alike. `seq` grows with the market's trades."""
+    order, fill = booked.order, booked.fill
     asked = asked_of(order)
     return {
         "symbol": order.native,
         "orderId": str(order.order_id),
         "orderLinkId": order.client_id,
         "side": "Buy" if order.is_buy else "Sell",
-        "orderPrice": "0" if asked.order_type == "Market" else _or_empty(order.price),
-        "orderQty": "0" if asked.in_quote else _or_empty(order.quantity),
-        "leavesQty": "0" if order.quantity is None or asked.in_quote else text(order.quantity - filled),
+        "orderPrice": "0" if asked.order_type == "Market" else _or_empty(booked.price),
+        "orderQty": "0" if asked.in_quote else text(booked.quantity),
+        "leavesQty": "0" if asked.in_quote else text(booked.left),
         "createType": "",
         "orderType": asked.order_type,
         "stopOrderType": _stop_type(order),

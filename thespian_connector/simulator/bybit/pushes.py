@@ -72,6 +72,7 @@ class Pushes:
 
     def __init__(self, trading: Trading, listeners: Callable[[], list[Any]]) -> None:
         self._venue = trading.venue
+        self._trading = trading
         self._listeners: Callable[[], list[Listener]] = listeners
         self._group: _Group | None = None
         self._waiting: deque[_Group] = deque()
@@ -91,7 +92,7 @@ class Pushes:
     def _on_order(self, event: OrderEvent) -> None:
         order, group = event.order, self._open_group()
         if event.fill is not None:
-            item = fill_item(order, event.fill, order.filled, FEE_RATE)
+            item = fill_item(self._trading.fills[-1], FEE_RATE)
             group.fills.append({"category": "spot", **item})
             group.fast.append(fast_item(order, event.fill))
         if event.what == "triggered":

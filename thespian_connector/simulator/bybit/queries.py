@@ -15,9 +15,9 @@ from thespian_connector.simulator.orders import SimOrder
 from . import refusals as no
 from .envelope import PARAMETER_ERROR, VenueError
 from .order_params import LINKED_FILTERS, ORDER_FILTERS
-from .order_views import fill_item, listed_order, status
+from .order_views import Booked, fill_item, listed_order, status
 from .settings import FEE_RATE
-from .trading import Booked, Trading, filter_of
+from .trading import Trading, filter_of
 
 ORDERS_MAX, ORDERS_DEFAULT = 50, 20
 FILLS_MAX, FILLS_DEFAULT = 100, 50
@@ -132,7 +132,7 @@ class Queries:
         found = (
             one for one in every if lag_ms <= now_ms - one.fill.time_ns // _MS and (named is not None or listed(one))
         )
-        return _page(found, query, limit, lambda one: fill_item(one.order, one.fill, one.filled, FEE_RATE), _fill_key)
+        return _page(found, query, limit, lambda one: fill_item(one, FEE_RATE), _fill_key)
 
     def _named(self, query: Query) -> list[SimOrder] | None:
         """The order of an id, or none; None if no id is asked for."""

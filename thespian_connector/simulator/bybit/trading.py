@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 from thespian_connector.model.enums import OrderType
 from thespian_connector.simulator.desk import Desk, DeskRules
-from thespian_connector.simulator.orders import OrderEvent, OrderFill, Refusal, Refused, SimOrder
+from thespian_connector.simulator.orders import OrderEvent, Refusal, Refused, SimOrder
 from thespian_connector.simulator.venue import Venue
 
 from . import refusals as no
@@ -20,7 +19,7 @@ from .auth import NO_PERMISSION
 from .data import TRADE_ID_BASE
 from .envelope import PARAMETER_ERROR, VenueError
 from .order_params import LINKED_FILTERS, Fields, Rules
-from .order_views import asked_of, ticket
+from .order_views import Booked, asked_of, ticket
 from .settings import CLOSED_ORDERS_MAX, FEE_RATE, FEE_STEP, ORDER_ID_BASE, ORDER_ID_STRIDE, STOP_ORDERS_MAX
 
 _REFUSALS = {
@@ -43,15 +42,6 @@ OPERATIONS = {
     "cancel": "cancel_max",
     "cancel-all": "cancel_max",
 }
-
-
-class Booked(NamedTuple):
-    """A fill as it was booked: the number of it, and what was filled of its order after it."""
-
-    number: int
-    order: SimOrder
-    fill: OrderFill
-    filled: Decimal
 
 
 class Trading:
@@ -93,9 +83,12 @@ class Trading:
 
     def _remember(self, event: OrderEvent) -> None:
         if event.fill is not None:
-            booked = Booked(len(self.fills), event.order, event.fill, event.order.filled)
+            order = event.order
+            assert order.quantity is not None, "what trades has a quantity"
+            left = order.quantity - order.filled
+            booked = Booked(len(self.fills), order, event.fill, order.quantity, order.price, left)
             self.fills.append(booked)
-            self.fills_of.setdefault(event.order, []).append(booked)
+            self.fills_of.setdefault(order, []).append(booked)
         if not event.order.open:
             self.closed.append(event.order)
 
