@@ -333,7 +333,54 @@ COMMANDS_AN_ORDER_MAX = 16
 FACTS_A_MESSAGE_MAX = 500
 #: Facts that a source keeps at hand. Older ones are read from the store.
 FACTS_KEPT_MAX = 10_000
-#: A question for facts is asked again after this: the source may have lost it with its life.
-FACTS_ASK_AGAIN_S = 1.0
+#: A question for facts is asked again after this: it may have been lost. (Another life of its source is asked at once.)
+FACTS_ASK_AGAIN_S = 3.0
 #: One commit of a journal. A longer one means a hung disk, and the process is replaced.
 COMMAND_THREAD_SILENT_S_MAX = 10.0
+
+# -- the query side (orders/survey.py, actors/order_state.py)
+
+#: Signed reads of one account that OrderState has asked for and are not answered. The rest waits.
+INQUIRIES_IN_AIR_MAX = 4
+#: One signed read, its retries and the wait for room in the budget included. At the limit it failed.
+PRIVATE_READ_S_MAX = 8.0
+#: How long Gateway may take to answer. At the limit the question is put again.
+INQUIRY_S_MAX = 30.0
+#: Everything is asked for so often: orders, fills, balances; and so often while no private stream tells of them.
+SURVEY_EVERY_S = 60.0
+SURVEY_BLIND_EVERY_S = 10.0
+#: A question that failed, or found nothing, is asked again after the first pause, which doubles up to the largest.
+SURVEY_RETRY_FIRST_S = 0.5
+SURVEY_RETRY_MAX_S = 10.0
+#: An order that was open and is not found so often in a row is left to the next round.
+SURVEY_TRIES_MAX = 5
+#: Fills are listed from so long before the newest that is known: they are told in no sure order.
+FILLS_MARGIN_S = 60.0
+#: Fills are listed for orders that were seen within this, or are open. (Those of older ones are asked by order.)
+FILLS_RECENT_S = 180.0
+#: Orders of one answer. More were not asked for: the newest are told.
+ORDERS_ASKED_MAX = 5_000
+#: Questions that wait for an order's state at one time. At the limit another is refused.
+ORDERS_PARKED_MAX = 256
+#: A question about an order that OrderState has not heard of waits so long for OrderCommand to tell of it.
+ORDER_UNHEARD_S = 0.5
+#: Requests that Root has under way at each process of an exchange's orders: a place takes as long as the venue does.
+ORDERS_UNANSWERED_MAX = 64
+#: A login that the venue refused is tried again after the first pause, which doubles up to the largest.
+LOGIN_RETRY_FIRST_S = 5.0
+LOGIN_RETRY_MAX_S = 60.0
+
+# -- clients' orders (trading_api.py, cli/orders.py)
+
+#: Until when an order may be sent, at most, after it was asked for.
+ORDER_TIMEOUT_S_MAX = 60.0
+#: After its deadline nothing is sent; an answer may still come for so long.
+ORDER_ANSWER_GRACE_S = 1.0
+#: A command whose process has just ended is asked for again after this.
+ORDER_REPEAT_S = 0.05
+#: How often an order is looked at that the venue has only acknowledged.
+ORDER_LOOK_S = 0.02
+#: Cancels that one cancel_all has under way.
+CANCELS_AT_ONCE_MAX = 8
+#: Commands that one batch has under way. At the limit the next line is read when one is answered.
+BATCH_COMMANDS_MAX = 16

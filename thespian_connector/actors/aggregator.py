@@ -17,17 +17,16 @@ from thespian_connector.limits import (
     FEED_THREAD_SILENT_S_MAX,
     MERGE_ASK_S_MAX,
     MERGE_ASKED_MAX,
-    WATCH_AGAIN_S,
-    WATCH_EVERY_S,
 )
 from thespian_connector.model import BestPrices, OrderBook, Trust
 from thespian_connector.model.errors import Refused
 
 from .component import Arguments, Component
 from .merging import Feed, Merger, no_book
-from .messages import Address, Announce, Found, Message, Reply, Request, ThreadAge, Watch, failure, pack, unpack
+from .messages import Address, Announce, Found, Message, Reply, Request, ThreadAge, failure, pack, unpack
 from .settings import AggregatorStart
 from .threads import crash
+from .watching import Watching
 
 logger = logging.getLogger(__name__)
 
@@ -55,10 +54,7 @@ class Aggregator(Component):
 
     def started(self, body: bytes) -> None:
         start = unpack(body, AggregatorStart)
-        self._registry: Announce | None = None
-        self._watch_due = 0.0
-        self._unheard = 0
-        self._feeds: dict[str, Announce] = {}
+        self.watching = Watching(FEEDS, self.incarnation, self.send)
         self._deep: dict[int, _DeepBook] = {}
         self._deep_count = 0
         #: Incarnation of a feed -> questions that it has not answered, late or not.
@@ -82,8 +78,7 @@ class Aggregator(Component):
         self.worker.stop(timeout_s=1.0)
 
     def tick(self, now: float) -> None:
-        if now >= self._watch_due:
-            self._ask_registry(now)
+        self.watching.tick(now)
         for number, deep in list(self._deep.items()):
             if now > deep.deadline:
                 self._finish(number)
@@ -94,7 +89,7 @@ class Aggregator(Component):
         if isinstance(message, Found):
             self._on_found(message)
         elif isinstance(message, Announce):
-            self._on_registry(message)
+            self.watching.registry(message, time.monotonic())
         elif isinstance(message, Reply):
             self._on_reply(message)
         elif isinstance(message, Request) and message.operation == "merged_book":
@@ -104,26 +99,10 @@ class Aggregator(Component):
 
     # -- who is there
 
-    def _on_registry(self, registry: Announce) -> None:
-        self._registry = registry if registry.address is not None else None
-        self._unheard = 0
-        self._ask_registry(time.monotonic())
-
-    def _ask_registry(self, now: float) -> None:
-        """Again and again: Registry forgets who watches when it restarts, and stops writing to who is silent."""
-        self._watch_due = now + WATCH_EVERY_S
-        if self._registry is not None and self._unheard < MERGE_ASKED_MAX:
-            self._unheard += 1
-            self.send(self._registry.address, Watch(self._registry.incarnation, self.incarnation, FEEDS))
-
     def _on_found(self, message: Found) -> None:
-        self._unheard = 0
-        feeds = {one.name: one for one in message.components}
-        if feeds == self._feeds:
+        if not self.watching.found(message, time.monotonic()):
             return
-        # Asking is what lets Registry tell of further changes.
-        self._watch_due = min(self._watch_due, time.monotonic() + WATCH_AGAIN_S)
-        self._feeds = feeds
+        feeds = self.watching.known
         alive = {one.incarnation for one in feeds.values()}
         self._asked = {incarnation: count for incarnation, count in self._asked.items() if incarnation in alive}
         self.merger.follow(
@@ -166,7 +145,7 @@ class Aggregator(Component):
     def _ask(self, number: int, exchange: str, deep: _DeepBook) -> bool:
         """Whether the feed was asked: it is there and does not owe many answers (a hung one must not silence us)."""
         feed = self.merger.table.feed(exchange, deep.symbol)
-        announced = self._feeds.get(feed.name) if feed is not None else None
+        announced = self.watching.known.get(feed.name) if feed is not None else None
         if announced is None or announced.address is None:
             return False
         incarnation = announced.incarnation

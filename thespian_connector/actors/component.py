@@ -71,9 +71,12 @@ class Component(BaseActor):
             error = Refused(f"{self.name} knows no operation {message.operation!r}")
             self.send(sender, failure(message.correlation, error, self.asker(message)))
 
-    def submit(self, function: Callable[[Arguments], Any], request: Request, client: Address) -> None:
-        """Runs `function` on the worker; what it returns, or the error of our tree that it raises, is the answer."""
-        if not self.worker.submit(lambda: self._work(function, request, client)):
+    def submit(
+        self, function: Callable[[Arguments], Any], request: Request, client: Address, worker: Worker | None = None
+    ) -> None:
+        """Runs `function` on the worker (the actor's first, unless another is named); what it returns, or the error of
+        our tree that it raises, is the answer."""
+        if not (worker or self.worker).submit(lambda: self._work(function, request, client)):
             error = Refused(f"{self.name} has too many requests waiting; ask again later")
             self.send(client, failure(request.correlation, error, self.asker(request)))
 

@@ -6,10 +6,12 @@ from pathlib import Path
 
 from .messages import pack, unpack
 from .policy import ChildSpec, Strategy
-from .settings import ExchangeStart, ShardStart
+from .settings import ExchangeStart, OrderStateStart, ShardStart
 from .supervisor import Supervisor
 
 GATEWAY = "thespian_connector.actors.gateway.Gateway"
+ORDER_COMMAND = "thespian_connector.actors.order_command.OrderCommand"
+ORDER_STATE = "thespian_connector.actors.order_state.OrderState"
 MARKET_DATA = "thespian_connector.actors.market_data.MarketData"
 
 
@@ -19,7 +21,16 @@ class Exchange(Supervisor):
 
     def begin(self, body: bytes) -> tuple[ChildSpec, ...]:
         start = unpack(body, ExchangeStart)
-        return (ChildSpec(f"{self.name}/gateway", GATEWAY, body), *self._shards(start))
+        trading = self._trading(start, body) if start.trades else []
+        return (ChildSpec(f"{self.name}/gateway", GATEWAY, body), *trading, *self._shards(start))
+
+    def _trading(self, start: ExchangeStart, body: bytes) -> list[ChildSpec]:
+        socket = Path(self.context.runtime_dir) / f"os-{start.exchange}.sock"
+        state = OrderStateStart(exchange=start, endpoint=f"ipc://{socket}", lock_path=str(socket.with_suffix(".lock")))
+        return [
+            ChildSpec(f"{self.name}/order-command", ORDER_COMMAND, body),
+            ChildSpec(f"{self.name}/order-state", ORDER_STATE, pack(state), endpoint=state.endpoint),
+        ]
 
     def _shards(self, start: ExchangeStart) -> list[ChildSpec]:
         symbols, size = start.settings.symbols, start.settings.shard_symbols

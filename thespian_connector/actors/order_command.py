@@ -8,16 +8,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 
-from thespian_connector.drivers.registry import trading_for
 from thespian_connector.limits import (
-    CLOCK_MEASURE_EVERY_S,
     COMMAND_THREAD_SILENT_S_MAX,
-    INSTRUMENTS_REFRESH_S,
     INSTRUMENTS_RETRY_FIRST_S,
     INSTRUMENTS_RETRY_MAX_S,
     MAINTENANCE_RETRY_S,
@@ -25,8 +22,6 @@ from thespian_connector.limits import (
 from thespian_connector.model import NewOrder, Order
 from thespian_connector.model.decimals import dec
 from thespian_connector.model.errors import ConnectorError, Refused, UsageError
-from thespian_connector.net.account import AccountBudget
-from thespian_connector.net.clock import ClockOffset
 from thespian_connector.net.commands import Commands
 from thespian_connector.net.trading import TradeRest
 from thespian_connector.orders.codec import decode, encode
@@ -34,14 +29,14 @@ from thespian_connector.orders.ledger import Ledger
 from thespian_connector.orders.recovery import Recovery
 from thespian_connector.storage import Durability, Journal, Store, open_store
 
+from .account import trade_rest
 from .component import Arguments, Component
 from .crash_points import crash_points
 from .facts import FactsSource
-from .keys import signer_for
 from .messages import Address, FactsWanted, Message, Reply, Request, ThreadAge, failure, pack, unpack
 from .settings import ExchangeStart
 from .threads import Mailbox, crash
-from .venue import REST_DEADLINE_S, Venue
+from .venue import Upkeep, Venue
 
 logger = logging.getLogger(__name__)
 
@@ -56,17 +51,15 @@ class OrderCommand(Component):
     def started(self, body: bytes) -> None:
         self.start = unpack(body, ExchangeStart)
         self.venue = Venue(self.start)
-        self.clock = ClockOffset()
         self.commands: Commands | None = None
         self._store: Store | None = None
         self._why_not = "its journal is being read"
         self._ending = threading.Event()
-        self._maintaining = False
-        self._instruments_due = self._clock_due = 0.0
         self._durable = Mailbox()
         self.facts = FactsSource(self.incarnation, self.send, self._load_after)
         self.watch_mailbox(self._durable, self._on_durable)
         self.start_worker("loader")
+        self.upkeep = Upkeep(self.name, self.venue, self.worker)
         self.worker.submit(self._load)
 
     @property
@@ -82,8 +75,8 @@ class OrderCommand(Component):
         return (*ages, ThreadAge("journal", age_ns, round(COMMAND_THREAD_SILENT_S_MAX * _NS)))
 
     def tick(self, now: float) -> None:
-        if self.commands is not None and not self._maintaining and now >= min(self._instruments_due, self._clock_due):
-            self._maintaining = self.worker.submit(self._maintain)
+        if self.commands is not None:
+            self.upkeep.tick(now)
 
     def stopping(self) -> None:
         self._ending.set()
@@ -143,9 +136,9 @@ class OrderCommand(Component):
     def _on_durable(self, item: tuple[int, Sequence[bytes]]) -> None:
         self.facts.add(*item)
 
-    def _load_after(self, after: int) -> list[bytes]:
+    def _load_after(self, after: int) -> Iterator[bytes]:
         assert self._store is not None, "who asks was told of facts"
-        return [entry.body for entry in self._store.load(self.stream, after)]
+        return (entry.body for entry in self._store.load(self.stream, after))
 
     # -- on the loader thread
 
@@ -157,12 +150,11 @@ class OrderCommand(Component):
             self.worker.beat()
             try:
                 if journal is None:
-                    trading = trading_for(self.start.exchange)
-                    signer = signer_for(self.start)
+                    trade = trade_rest(self.start, self.venue)
                     store = self._store = open_store(self.start.store.url, Durability(self.start.store.durability))
                     journal = store.open(self.stream)
                 self.venue.load_instruments()
-                self.venue.rest.measure_clock(self.clock, deadline_s=REST_DEADLINE_S)
+                self.venue.measure_clock()
                 break
             except ConnectorError as error:
                 self._why_not = str(error)
@@ -173,8 +165,6 @@ class OrderCommand(Component):
             wait_s = min(wait_s * 2, INSTRUMENTS_RETRY_MAX_S)
         else:
             return
-        account = AccountBudget.of(trading, signer, self.venue.budget.path.parent)
-        trade = TradeRest(trading, self.venue.client, signer, self.clock, account)
         self._take_over(store, journal, trade)
 
     def _take_over(self, store: Store, journal: Journal, trade: TradeRest) -> None:
@@ -206,23 +196,6 @@ class OrderCommand(Component):
         commands.start(journal, last)
         self.commands = commands
         logger.info("%s takes orders: %d entries read, %d interrupted", self.name, last, len(interrupted))
-
-    def _maintain(self) -> None:
-        now = time.monotonic()
-        try:
-            if now >= self._instruments_due:
-                self.venue.load_instruments()
-                self._instruments_due = now + INSTRUMENTS_REFRESH_S
-            if now >= self._clock_due:
-                self.venue.rest.measure_clock(self.clock, deadline_s=REST_DEADLINE_S)
-                self._clock_due = now + CLOCK_MEASURE_EVERY_S
-        except ConnectorError as error:
-            logger.warning("%s: %s; tried again in %g s", self.name, error, MAINTENANCE_RETRY_S)
-            later = now + MAINTENANCE_RETRY_S
-            self._instruments_due = max(self._instruments_due, later)
-            self._clock_due = max(self._clock_due, later)
-        finally:
-            self._maintaining = False
 
     # -- quick
 

@@ -17,8 +17,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from thespian_connector.limits import REQUESTS_UNANSWERED_MAX
+from thespian_connector.limits import ORDERS_UNANSWERED_MAX, REQUESTS_UNANSWERED_MAX
 from thespian_connector.model.errors import (
+    ConfigError,
     ConnectorError,
     DeadlineExceeded,
     Interrupted,
@@ -45,7 +46,7 @@ from .messages import (
 )
 from .policy import ChildSpec, State
 from .registry import entry
-from .settings import AggregatorStart, ExchangeSettings, ExchangeStart, Settings
+from .settings import AggregatorStart, ExchangeSettings, ExchangeStart, Settings, StoreSettings
 from .status import Gather, document
 from .supervisor import Supervisor
 from .tally import Tally
@@ -58,8 +59,25 @@ AGGREGATOR = "thespian_connector.actors.aggregator.Aggregator"
 #: How long `status` waits for a component before it goes without it.
 _STATUS_S_MAX = 0.5
 _GATEWAY_OPERATIONS = ("ticker", "trades", "instruments", "clock")
+#: What takes an account at the exchange, and which of its components answers.
+_ACCOUNT_OPERATIONS = {
+    "place": "order-command",
+    "cancel": "order-command",
+    "amend": "order-command",
+    "cancel_all": "order-command",
+    "order": "order-state",
+    "settled": "order-state",
+    "orders": "order-state",
+    "balances": "order-state",
+    "positions": "order-state",
+    "fees": "gateway",
+}
 _MERGED_OPERATIONS = ("merged_book", "best")
-_REPORTING_KINDS = ("Gateway", "MarketData", "Aggregator")
+_REPORTING_KINDS = ("Gateway", "MarketData", "Aggregator", "OrderCommand", "OrderState", "UserData")
+#: Who is not Root's own child and yet asks Registry for others.
+_WATCHING_KINDS = ("OrderState",)
+#: How many requests each may have under way, where it is not the usual number.
+_UNANSWERED_MAX = {"OrderCommand": ORDERS_UNANSWERED_MAX, "OrderState": ORDERS_UNANSWERED_MAX}
 
 
 @dataclass
@@ -132,6 +150,14 @@ class Root(Supervisor):
         for name, child in self._processes.items():
             if name != "registry" and self.supervision.children[name].state is State.RUNNING:
                 self.send(child.address, _for(child.incarnation, registry))
+        for one in self._known.values():
+            self._introduce(one)
+
+    def _introduce(self, message: Announce) -> None:
+        """Where Registry is, to who looks for others by it."""
+        registry = self._known.get("registry")
+        if registry is not None and message.kind in _WATCHING_KINDS and message.address is not None:
+            self.send(message.address, _for(message.incarnation, registry))
 
     def _on_host_up(self, message: HostUp) -> None:
         self._hosts[message.host] = message
@@ -140,8 +166,20 @@ class Root(Supervisor):
                 self._on_announce(_gone(known))  # it died with the HostAgent before this one
         budget_dir = str(Path(self.context.runtime_dir).parent / "budgets")
         for exchange, settings in self._enabled().items():
-            start = ExchangeStart(exchange=exchange, settings=settings, budget_dir=budget_dir)
+            start = ExchangeStart(
+                exchange=exchange,
+                settings=settings,
+                budget_dir=budget_dir,
+                store=self._store(),
+                orders=self.settings.orders,
+            )
             self.send(message.address, RunExchange(message.incarnation, exchange, pack(start)))
+
+    def _store(self) -> StoreSettings:
+        store = self.settings.store
+        if store.url != "sqlite":
+            return store
+        return replace(store, url=f"sqlite:///{Path(self.context.runtime_dir) / 'state.db'}")
 
     def _on_announce(self, message: Announce) -> None:
         self._known[message.name] = message = replace(message, restarts=self._tally.restarts(message))
@@ -152,6 +190,7 @@ class Root(Supervisor):
         registry = self._known.get("registry")
         if registry is not None and registry.address is not None and message.name != "registry":
             self.send_news(self.news.put(message))
+        self._introduce(message)
         self._fail_pending_of(message)
 
     # -- messages
@@ -191,6 +230,8 @@ class Root(Supervisor):
             self._status(message, client)
         elif operation == "exchanges":
             self._answer(client, message, {name: one.symbols for name, one in self._enabled().items()})
+        elif operation == "accounts":
+            self._answer(client, message, [name for name, one in self._enabled().items() if one.trades])
         elif operation == "settings":
             self._answer(client, message, self._exchange_settings(arguments))
         elif operation == "resolve":
@@ -220,6 +261,13 @@ class Root(Supervisor):
         exchange, symbol = str(arguments["exchange"]), str(arguments.get("symbol", ""))
         if operation in _GATEWAY_OPERATIONS:
             return f"exchange/{exchange}/gateway"
+        if operation in _ACCOUNT_OPERATIONS:
+            if not (settings.api_key and settings.api_secret):
+                raise ConfigError(
+                    f"{exchange}: this system has no key of an account there; name one in the config:"
+                    f" exchanges.{exchange}.api_key and api_secret"
+                )
+            return f"exchange/{exchange}/{_ACCOUNT_OPERATIONS[operation]}"
         if operation != "order_book":
             raise UsageError(f"no operation {operation!r}")
         if symbol not in settings.symbols:
@@ -242,8 +290,9 @@ class Root(Supervisor):
         if announced is None or announced.address is None:
             state = announced.state if announced is not None else "starting"
             raise Refused(f"{component} is {state}; ask again in a moment")
-        if self._owed[announced.incarnation] >= REQUESTS_UNANSWERED_MAX:
-            raise Refused(f"{component} still owes {REQUESTS_UNANSWERED_MAX} answers; ask again in a moment")
+        most = _UNANSWERED_MAX.get(announced.kind, REQUESTS_UNANSWERED_MAX)
+        if self._owed[announced.incarnation] >= most:
+            raise Refused(f"{component} still owes {most} answers; ask again in a moment")
         self._counter += 1
         correlation = str(self._counter)
         deadline = time.monotonic() + message.timeout_s

@@ -51,6 +51,11 @@ class ExchangeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     urls: dict[str, str] = field(default_factory=dict)
     enabled: bool = True
 
+    @property
+    def trades(self) -> bool:
+        """Whether there is an account to trade with."""
+        return bool(self.api_key and self.api_secret)
+
 
 class SimulatorSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The simulator that the launcher starts for paper exchanges without URLs. None: its own default."""
@@ -98,12 +103,20 @@ class ExchangeStart(Struct, frozen=True, kw_only=True):
     @property
     def trades(self) -> bool:
         """Whether there is an account to trade with."""
-        return bool(self.settings.api_key and self.settings.api_secret)
+        return self.settings.trades
 
 
 class AggregatorStart(Struct, frozen=True, kw_only=True):
     """Where Aggregator publishes."""
 
+    endpoint: str
+    lock_path: str
+
+
+class OrderStateStart(Struct, frozen=True, kw_only=True):
+    """OrderState, and where it publishes."""
+
+    exchange: ExchangeStart
     endpoint: str
     lock_path: str
 

@@ -4,7 +4,7 @@ Pure: no socket, no clock, no thread. Every record is a frozen :class:`msgspec.S
 and JSON exactly; money is :class:`decimal.Decimal`, times are integer nanoseconds since the epoch (``_ns``).
 """
 
-from .accounts import Balance, Position
+from .accounts import Balance, FeeRates, Position
 from .decimals import CONTEXT, canonical, dec, is_multiple, quantize_down, quantize_half_even, quantize_up, text
 from .documents import plain, to_json
 from .enums import Channel, Environment, ExecType, InstrumentStatus, OrderStatus, OrderType, Side, TimeInForce, Trust
@@ -35,6 +35,7 @@ __all__ = [
     "ConnectorError",
     "Environment",
     "ExecType",
+    "FeeRates",
     "Fill",
     "Instrument",
     "InstrumentStatus",

@@ -34,3 +34,15 @@ class Position(Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         refuse_floats(self, "quantity", "avg_cost", "realized_pnl", "unrealized_pnl", "fees")
+
+
+class FeeRates(Struct, frozen=True, kw_only=True):
+    """What the account pays at one venue for one symbol, as shares of the traded value (0.001 is 0.1 %)."""
+
+    exchange: str
+    symbol: str
+    maker: Decimal
+    taker: Decimal
+
+    def __post_init__(self) -> None:
+        refuse_floats(self, "maker", "taker")

@@ -6,13 +6,14 @@ import msgspec
 
 from thespian_connector.model.errors import StoreError
 
-from .events import Event
+from .events import Event, Fact
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER: msgspec.msgpack.Decoder[Event] = msgspec.msgpack.Decoder(Event)
+_FACTS: msgspec.msgpack.Decoder[Fact] = msgspec.msgpack.Decoder(Fact)
 
 
-def encode(event: Event) -> bytes:
+def encode(event: Fact) -> bytes:
     return _ENCODER.encode(event)
 
 
@@ -22,3 +23,11 @@ def decode(body: bytes) -> Event:
         return _DECODER.decode(body)
     except (msgspec.DecodeError, TypeError) as error:
         raise StoreError(f"an entry that this version cannot read ({error}); run the version that wrote it") from None
+
+
+def decode_fact(body: bytes) -> Fact:
+    """What one process of this version told another.
+
+    :raises msgspec.DecodeError: it is none.
+    """
+    return _FACTS.decode(body)

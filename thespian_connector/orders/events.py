@@ -1,4 +1,4 @@
-"""What is known of orders, as it is journaled: facts, never conclusions. `orders.fold` concludes.
+"""What is known of orders, as it is journaled: facts, never conclusions. `orders.ledger` concludes.
 
 Two streams an exchange, one writer each. ``commands/<exchange>`` is OrderCommand's: what we meant, and what the answers
 to our own requests said. ``venue/<exchange>`` is OrderState's: what the venue said otherwise. Any interleaving of the
@@ -107,6 +107,23 @@ class Absent(Struct, frozen=True, kw_only=True, tag="absent"):
     time_ns: int
 
 
+class Connected(Struct, frozen=True, kw_only=True, tag="connected"):
+    """The private stream tells everything from now on; what was before it must be asked for. Not journaled."""
+
+    time_ns: int
+
+
+class Disconnected(Struct, frozen=True, kw_only=True, tag="disconnected"):
+    """The private stream tells nothing until the next Connected. Not journaled."""
+
+    reason: str
+    time_ns: int
+
+
 CommandEvent = PlaceIntended | CancelIntended | AmendIntended | Answered
 VenueEvent = Reported | Executed | BalancesTold | Absent
 Event = CommandEvent | VenueEvent
+#: How the private stream itself stands.
+StreamEvent = Connected | Disconnected
+#: What travels to OrderState.
+Fact = Event | StreamEvent

@@ -23,6 +23,7 @@ from .events import (
     Executed,
     PlaceIntended,
     Reported,
+    VenueEvent,
 )
 from .leg import Leg, fill_of
 from .positions import Market, PositionBook
@@ -87,17 +88,47 @@ class Ledger:
         self._count(leg)
         return (self.handle_of(leg.client_order_id),)
 
+    def adds(self, event: VenueEvent) -> bool:
+        """Whether the venue tells anything new by it. What does not need not be journaled: listings repeat."""
+        match event:
+            case Reported():
+                leg = self._legs.get(event.report.client_order_id)
+                return leg is None or leg.adds(event)
+            case Executed():
+                return self._adds_fill(event.fill)
+            case BalancesTold():
+                told = {one.asset for one in event.balances}
+                gone = event.complete and any(asset not in told for asset in self._balances)
+                return gone or any(self._adds_balance(one) for one in event.balances)
+            case Absent():
+                return True
+
+    def _adds_fill(self, fill: FillReport) -> bool:
+        leg = self._leg_of(fill, make=False)
+        if leg is not None:
+            return leg.adds_fill(fill)
+        waiting = self._unclaimed.get((fill.native, fill.order_id), ())
+        return all(event.fill.execution_id != fill.execution_id for event in waiting)
+
+    def _adds_balance(self, told: BalanceReport) -> bool:
+        known = self._balances.get(told.asset)
+        if known is None:
+            return True
+        return told.time_ns >= known.time_ns and (told.free, told.locked) != (known.free, known.locked)
+
     def _leg(self, client_order_id: str) -> Leg:
         leg = self._legs.get(client_order_id)
         if leg is None:
             leg = self._legs[client_order_id] = Leg(client_order_id)
         return leg
 
-    def _leg_of(self, fill: FillReport) -> Leg | None:
+    def _leg_of(self, fill: FillReport, *, make: bool = True) -> Leg | None:
         known = self._by_order_id.get((fill.native, fill.order_id))
         if known is not None:
             return self._legs[known]
-        return self._leg(fill.client_order_id) if fill.client_order_id else None
+        if not fill.client_order_id:
+            return None
+        return self._leg(fill.client_order_id) if make else self._legs.get(fill.client_order_id)
 
     def _named(self, leg: Leg) -> None:
         if not leg.order_id:
@@ -142,6 +173,14 @@ class Ledger:
 
     def leg(self, client_order_id: str) -> Leg | None:
         return self._legs.get(client_order_id)
+
+    def unclaimed(self) -> list[tuple[str, str]]:
+        """(native, order id) of fills that no report has named an order for yet."""
+        return list(self._unclaimed)
+
+    def newest_fill_ns(self, native: str) -> int:
+        """0: none is known."""
+        return self._positions.newest_ns(native)
 
     def chain_of(self, handle: str) -> Sequence[str]:
         """The ids that the handle stands for, oldest first."""

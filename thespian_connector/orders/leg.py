@@ -7,6 +7,7 @@ between an answer, the private stream and a query (Bybit: "Private stream, order
 
 from __future__ import annotations
 
+from copy import copy
 from decimal import Decimal
 
 from thespian_connector.model import Fill, NewOrder, OrderStatus
@@ -69,9 +70,8 @@ class Leg:
         self._tell(event.report)
 
     def executed(self, fill: FillReport, time_ns: int) -> None:
-        known = self.fills.get(fill.execution_id)
         # One that tells the fee and its asset wins over one that does not (Bybit's fast executions).
-        if known is None or (not known.fee_asset and fill.fee_asset):
+        if self.adds_fill(fill):
             self.fills[fill.execution_id] = fill
         self._name(fill.native, fill.order_id)
         self._seen(time_ns)
@@ -79,6 +79,21 @@ class Leg:
     def absent(self, event: Absent) -> None:
         self._absent = True
         self._seen(event.time_ns)
+
+    def adds(self, event: Reported) -> bool:
+        """Whether it tells anything that is not known; when something was told is nothing."""
+        after = copy(self)
+        after.fills, after._told = dict(self.fills), dict(self._told)
+        after.reported(event)
+        return after._facts() != self._facts()
+
+    def adds_fill(self, fill: FillReport) -> bool:
+        known = self.fills.get(fill.execution_id)
+        return known is None or (not known.fee_asset and bool(fill.fee_asset))
+
+    def _facts(self) -> tuple[object, ...]:
+        named = (self.native, self.order_id, self.created_ns)
+        return (*named, self._report, self._told, self.fills, self.pending_kinds())
 
     def _tell(self, report: OrderReport) -> None:
         self._name(report.native, report.order_id)

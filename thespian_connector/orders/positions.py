@@ -43,6 +43,11 @@ class PositionBook:
             insort(running.keys, (fill.time_ns, len(fill.execution_id), fill.execution_id))
         running.fills[fill.execution_id] = fill
 
+    def newest_ns(self, native: str) -> int:
+        """When the newest known fill was; 0: there is none."""
+        running = self._running.get(native)
+        return running.keys[-1][0] if running is not None else 0
+
     def natives(self) -> list[str]:
         return list(self._running)
 

@@ -72,6 +72,11 @@ class Reconciler:
         found.sort(key=lambda pair: pair[0])
         return [due for _, due in found[: limits.RECONCILE_BATCH_MAX]]
 
+    @property
+    def next_ns(self) -> float:
+        """When the next known question is due; infinite: none is known."""
+        return min((tries.next_ns for tries in self._tries.values()), default=float("inf"))
+
     def _inquiry(self, leg: Leg, now_ns: int) -> Inquiry | None:
         if leg.unknown:
             return Inquiry.ORDER

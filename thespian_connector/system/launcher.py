@@ -329,6 +329,8 @@ def _preload() -> None:
     import thespian_connector.actors.aggregator
     import thespian_connector.actors.host_agent
     import thespian_connector.actors.market_data
+    import thespian_connector.actors.order_command
+    import thespian_connector.actors.order_state
     import thespian_connector.actors.root  # noqa: F401
 
     gc.collect()

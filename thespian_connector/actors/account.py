@@ -1,0 +1,19 @@
+"""Our account at a venue, in the processes that sign: the key, the account's limits, the signed requests."""
+
+from __future__ import annotations
+
+from thespian_connector.drivers.registry import trading_for
+from thespian_connector.net.account import AccountBudget
+from thespian_connector.net.trading import TradeRest
+
+from .keys import signer_for
+from .settings import ExchangeStart
+from .venue import Venue
+
+
+def trade_rest(start: ExchangeStart, venue: Venue) -> TradeRest:
+    """:raises ConfigError: the key is not where the config says."""
+    trading = trading_for(start.exchange)
+    signer = signer_for(start)
+    account = AccountBudget.of(trading, signer, venue.budget.path.parent)
+    return TradeRest(trading, venue.client, signer, venue.clock, account)

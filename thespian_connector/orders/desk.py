@@ -1,0 +1,204 @@
+"""What the query side of one exchange knows, and what of it is news: a ledger, with its answers kept at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from decimal import Decimal
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from thespian_connector.model import Balance, Fill, Instrument, Order, OrderStatus, OrderType, Position
+from thespian_connector.model.private import FillReport
+
+from .events import BalancesTold, Event, Executed, Reported, VenueEvent
+from .ledger import Ledger
+from .leg import Leg
+from .positions import Market
+
+#: Of which nobody can say how they stand.
+UNSETTLED = (OrderStatus.PENDING_NEW, OrderStatus.UNKNOWN)
+
+
+class News(NamedTuple):
+    """What is other than it was. `fills` with their symbol."""
+
+    orders: list[Order]
+    fills: list[tuple[str, Fill]]
+    balances: list[Balance]
+
+
+class Desk:
+    """Facts come in, orders, fills and balances come out. Pure; for one thread.
+
+    :param fee_asset: in what a fill's fee was paid, where the venue did not tell it.
+    """
+
+    def __init__(self, exchange: str, fee_asset: Callable[[FillReport, Instrument], str]) -> None:
+        self.exchange = exchange
+        self._fee_asset = fee_asset
+        self.ledger = Ledger(exchange, self.market_of)
+        self._instruments: dict[str, Instrument] = {}
+        self._natives: dict[str, str] = {}
+        self._orders: dict[str, Order] = {}
+        self._balances: dict[str, Balance] = {}
+        #: Ids of legs that have not ended, or whose fills are not all known; a dict as an ordered set.
+        self._active: dict[str, None] = {}
+
+    # -- instruments
+
+    def learn(self, instruments: Iterable[Instrument]) -> None:
+        """What the venue's names stand for. Until they are known, foreign orders bear the venue's name as symbol."""
+        self._instruments = {one.native: one for one in instruments}
+        self._natives = {one.symbol: one.native for one in self._instruments.values()}
+        for handle in list(self._orders):
+            self._renew(handle)
+
+    def market_of(self, native: str) -> Market:
+        found = self._instruments.get(native)
+        return Market(found.symbol, found.base, found.quote) if found is not None else Market(native, "", "")
+
+    def native_of(self, leg: Leg) -> str:
+        """The venue's name of what the order trades; "" while it is not known."""
+        if leg.native or leg.intent is None:
+            return leg.native
+        return self._natives.get(leg.intent.order.symbol, "")
+
+    def natives(self, symbols: Iterable[str]) -> set[str]:
+        return {self._natives[symbol] for symbol in symbols if symbol in self._natives}
+
+    # -- facts
+
+    def load(self, events: Iterable[Event]) -> None:
+        """At the start: nothing of it is news. Then comes :meth:`loaded`."""
+        for event in events:
+            self.ledger.apply(event)
+
+    def loaded(self) -> None:
+        for leg in self.ledger.legs():
+            self._watch(leg)
+            handle = self.ledger.handle_of(leg.client_order_id)
+            if handle == leg.client_order_id:
+                self._renew(handle)
+        self._balances = {one.asset: one for one in self.ledger.balances()}
+
+    def sift(self, events: Iterable[VenueEvent]) -> list[VenueEvent]:
+        """Those that tell something new, to be journaled and then folded. The others are folded at once: they may be
+        newer, if they tell the same."""
+        new = []
+        for event in map(self._whole, events):
+            if self.ledger.adds(event):
+                new.append(event)
+            else:
+                self._apply(event)
+        return new
+
+    def fold(self, events: Iterable[Event]) -> News:
+        """Facts that are durable."""
+        touched: dict[str, None] = {}
+        balances = False
+        for event in events:
+            touched.update(dict.fromkeys(self._apply(event)))
+            balances = balances or isinstance(event, BalancesTold)
+        orders, fills = [], []
+        for handle in touched:
+            before = self._orders.get(handle)
+            after = self._renew(handle)
+            if after is None or after == before:
+                continue
+            orders.append(after)
+            known = {fill.execution_id for fill in before.fills} if before is not None else set()
+            fills += [(after.symbol, fill) for fill in after.fills if fill.execution_id not in known]
+        return News(orders, fills, self._changed_balances() if balances else [])
+
+    def _apply(self, event: Event) -> tuple[str, ...]:
+        handles = self.ledger.apply(event)
+        for handle in handles:
+            for name in self.ledger.chain_of(handle):
+                leg = self.ledger.leg(name)
+                if leg is not None:
+                    self._watch(leg)
+        return handles
+
+    def _watch(self, leg: Leg) -> None:
+        if leg.status.terminal and not leg.fills_missing:
+            self._active.pop(leg.client_order_id, None)
+        else:
+            self._active[leg.client_order_id] = None
+
+    def _renew(self, handle: str) -> Order | None:
+        order = self.ledger.order(handle)
+        if order is not None:
+            self._orders[handle] = order
+        for successor in self.ledger.chain_of(handle)[1:]:
+            self._orders.pop(successor, None)  # the venue told of it before we knew whose place it takes
+        return order
+
+    def _changed_balances(self) -> list[Balance]:
+        now = {one.asset: one for one in self.ledger.balances()}
+        zero = Decimal(0)
+        gone = [
+            Balance(exchange=self.exchange, asset=asset, free=zero, locked=zero)
+            for asset in self._balances
+            if asset not in now
+        ]
+        changed = [one for asset, one in now.items() if self._balances.get(asset) != one]
+        self._balances = now
+        return changed + gone
+
+    def _whole(self, event: VenueEvent) -> VenueEvent:
+        """An order that was placed without a client's id is known by the venue's; a fill says in what its fee was."""
+        if isinstance(event, Executed):
+            return replace(event, fill=self._with_fee_asset(event.fill))
+        if not isinstance(event, Reported):
+            return event
+        report = event.report
+        if report.client_order_id and not report.fills:
+            return event
+        fills = tuple(self._with_fee_asset(fill) for fill in report.fills)
+        name = report.client_order_id or report.order_id
+        return replace(event, report=replace(report, client_order_id=name, fills=fills))
+
+    def _with_fee_asset(self, fill: FillReport) -> FillReport:
+        instrument = self._instruments.get(fill.native)
+        if fill.fee_asset or not fill.fee or instrument is None:
+            return fill
+        return replace(fill, fee_asset=self._fee_asset(fill, instrument))
+
+    # -- answers
+
+    def active(self) -> Iterator[Leg]:
+        """Legs that have not ended, or whose fills are not all known."""
+        for name in self._active:
+            leg = self.ledger.leg(name)
+            assert leg is not None, "only legs are watched"
+            yield leg
+
+    def order(self, client_order_id: str) -> Order | None:
+        return self._orders.get(self.ledger.handle_of(client_order_id))
+
+    def settled(self, client_order_id: str) -> Order | None:
+        """The order, once the venue has said how it stands."""
+        order = self.order(client_order_id)
+        return order if order is not None and order.status not in UNSETTLED else None
+
+    def orders(self, *, open_only: bool, symbol: str | None, most: int) -> list[Order]:
+        """The newest `most`, oldest first."""
+        found = [
+            order
+            for order in self._orders.values()
+            if not (open_only and order.status.terminal) and symbol in (None, order.symbol)
+        ]
+        found.sort(key=lambda order: (order.created_ns, order.client_order_id))
+        return found[-most:]
+
+    def balances(self) -> list[Balance]:
+        return list(self._balances.values())
+
+    def positions(self, marks: Mapping[str, Decimal]) -> list[Position]:
+        return self.ledger.positions(marks)
+
+    def conditional(self, leg: Leg) -> bool:
+        """A stop order that is not known to have triggered: some venues keep those apart."""
+        terms = leg.terms(self.exchange, "")
+        return terms is not None and terms.type is OrderType.STOP_LIMIT and not leg.filled

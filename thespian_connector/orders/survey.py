@@ -1,0 +1,294 @@
+"""What OrderState asks the venue, in which order, and what the answers say. Pure: who asks is the caller.
+
+A *round* asks for everything: open orders, fills, balances. A listing that lacks an order proves nothing about it (it
+may be older than the order, or be late): such an order is asked for by name, and only the venue's word about it counts.
+Beside the rounds, `reconcile` says which single orders are in doubt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any
+
+from msgspec import Struct, field
+
+from thespian_connector import limits
+from thespian_connector.model.private import BalanceReport, FillReport, OrderReport
+
+from .desk import UNSETTLED, Desk
+from .events import Absent, BalancesTold, Executed, Reported, VenueEvent
+from .leg import Leg
+from .reconcile import Due, Inquiry, Reconciler
+
+_NS = 1_000_000_000
+_MS = 1_000_000
+
+#: What a question is about: its kind, then whatever tells it from others of that kind.
+Key = tuple[str, ...]
+OPEN_ORDERS, FILLS, BALANCES, ORDER, ORDER_FILLS, FOREIGN = (
+    "open_orders",
+    "fills",
+    "balances",
+    "order",
+    "order_fills",
+    "foreign",
+)
+
+
+class Question(Struct, frozen=True, kw_only=True):
+    """A signed read: `operation` and `arguments` as Gateway takes them.
+
+    `expected`: of a listing of open orders, the orders that should be in it.
+    """
+
+    key: Key
+    operation: str
+    arguments: dict[str, Any]
+    expected: tuple[str, ...] = ()
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """What the venue told. Both times are by its own clock: before it was asked, and when the answer was there."""
+
+    asked_ns: int
+    now_ns: int
+    orders: list[OrderReport] = field(default_factory=list)
+    fills: list[FillReport] = field(default_factory=list)
+    balances: list[BalanceReport] = field(default_factory=list)
+
+
+class _Task(Struct):
+    """A question that stands until it is answered. `again`: whatever is in the air is too old an answer."""
+
+    due_ns: int = 0
+    tries: int = 0
+    again: bool = False
+
+
+class Survey:
+    """:param symbols: whose fills are asked for in a first round even if no order of theirs is known.
+    :param engine_timeout_ns: see `Reconciler`.
+    :param now_ns: the venue's time when this life began.
+
+    Times are by the venue's clock. Tasks are few: they are listings, and orders that a listing lacked.
+    """
+
+    def __init__(self, desk: Desk, symbols: Iterable[str], engine_timeout_ns: int, now_ns: int) -> None:
+        self._desk = desk
+        self._symbols = tuple(symbols)
+        self._reconciler = Reconciler(engine_timeout_ns)
+        self._began_ns = now_ns
+        self._tasks: dict[Key, _Task] = {}
+        self._air: dict[Key, Question] = {}
+        #: What was not found, until everything is asked for again.
+        self._given_up: set[Key] = set()
+        self._round_ns = 0
+        self._whole = True
+        #: Whether a private stream tells of what happens.
+        self.connected = False
+        self.rounds = 0
+
+    # -- when
+
+    def everything(self) -> None:
+        """What happened until now must be asked for: a stream begins, or has lost something."""
+        self._round_ns = 0
+        self._whole = True
+        self._given_up.clear()
+
+    def wait_s(self, now_ns: int) -> float:
+        """Until something may be due that is known of now."""
+        due_ns = [task.due_ns for key, task in self._tasks.items() if key not in self._air]
+        next_ns = min((*due_ns, self._reconciler.next_ns), default=now_ns)
+        return max(0.0, (next_ns - now_ns) / _NS)
+
+    @property
+    def in_air(self) -> int:
+        return len(self._air)
+
+    def questions(self, now_ns: int) -> list[Question]:
+        """What to ask now; each is then in the air until `answered` or `failed`."""
+        every_s = limits.SURVEY_EVERY_S if self.connected else limits.SURVEY_BLIND_EVERY_S
+        if now_ns >= self._round_ns + int(every_s * _NS):
+            self._begin(now_ns)
+        asked = []
+        for key, make in self._waiting(now_ns):
+            if len(self._air) >= limits.INQUIRIES_IN_AIR_MAX:
+                break
+            if key in self._air:
+                continue
+            question = make()
+            if question is not None:
+                self._air[key] = question
+                asked.append(question)
+        return asked
+
+    def _begin(self, now_ns: int) -> None:
+        self._round_ns = now_ns
+        self.rounds += 1
+        keys: list[Key] = [(OPEN_ORDERS,), (BALANCES,)]
+        keys += [(FILLS, native) for native in sorted(self._natives(now_ns))]
+        self._whole = False
+        for key in keys:
+            task = self._tasks.setdefault(key, _Task())
+            task.due_ns, task.tries, task.again = now_ns, 0, key in self._air
+
+    def _natives(self, now_ns: int) -> set[str]:
+        """Whose fills to list: in a round after a gap of every symbol; else of those with orders that live or lately
+        did."""
+        recent_ns = now_ns - int(limits.FILLS_RECENT_S * _NS)
+        found = self._desk.natives(self._symbols) if self._whole else set()
+        legs = self._desk.ledger.legs() if self._whole else self._desk.active()
+        found |= {leg.native for leg in legs if leg.native}
+        if not self._whole:
+            found |= {leg.native for leg in self._desk.ledger.legs() if leg.native and leg.updated_ns > recent_ns}
+        return found
+
+    def _waiting(self, now_ns: int) -> Iterator[tuple[Key, Callable[[], Question | None]]]:
+        """Listings first, which tell most; then what is in doubt; then single orders that a listing lacked."""
+        due = [key for key, task in self._tasks.items() if now_ns >= task.due_ns]
+        for key in due:
+            if key[0] != ORDER:
+                yield key, partial(self._question, key)
+        for one in self._reconciler.due(self._desk.active(), now_ns):
+            yield self._key(one), partial(self._doubt, one, now_ns)
+        for key in due:
+            if key[0] == ORDER:
+                yield key, partial(self._question, key)
+
+    # -- what
+
+    @staticmethod
+    def _key(due: Due) -> Key:
+        return (ORDER if due.inquiry is Inquiry.ORDER else ORDER_FILLS, due.client_order_id)
+
+    def _doubt(self, due: Due, now_ns: int) -> Question | None:
+        question = self._question(self._key(due))
+        if question is not None:
+            self._reconciler.asked(due, now_ns)
+        return question
+
+    def _question(self, key: Key) -> Question | None:
+        """None: it cannot be asked yet, the venue's name of the instrument is not known."""
+        match key:
+            case ("open_orders",):
+                legs = [leg for leg in self._desk.active() if leg.evidence and not leg.status.terminal]
+                expected = tuple(leg.client_order_id for leg in legs)
+                return Question(key=key, operation="open_orders", arguments={}, expected=expected)
+            case ("balances",):
+                return Question(key=key, operation="balances", arguments={})
+            case ("fills", native):
+                arguments = {"native": native, "since_ms": self._since_ns(native) // _MS}
+                return Question(key=key, operation="fills", arguments=arguments)
+            case ("foreign", native, order_id):
+                if (native, order_id) not in self._desk.ledger.unclaimed():
+                    del self._tasks[key]
+                    return None
+                named = {"native": native, "client_order_id": "", "order_id": order_id}
+                return Question(key=key, operation="query_order", arguments={"key": named})
+            case (kind, name):
+                leg = self._desk.ledger.leg(name)
+                native = self._desk.native_of(leg) if leg is not None else ""
+                if leg is None or not native:
+                    return None
+                if leg.status.terminal and key in self._tasks:  # the stream was quicker
+                    del self._tasks[key]
+                    return None
+                if kind == ORDER_FILLS:
+                    arguments = {"native": native, "order_id": leg.order_id}
+                    return Question(key=key, operation="fills", arguments=arguments)
+                return Question(key=key, operation="query_order", arguments={"key": self._named(leg, native)})
+        raise AssertionError(f"no such question: {key}")
+
+    def _named(self, leg: Leg, native: str) -> dict[str, Any]:
+        return {
+            "native": native,
+            "client_order_id": leg.client_order_id,
+            "order_id": leg.order_id or None,
+            "conditional": self._desk.conditional(leg),
+        }
+
+    def _since_ns(self, native: str) -> int:
+        """The newest fill that is known, less a margin. Without one: since our first order, or this life, began. (A
+        fill older than others that are known is found by its order, whose filled quantity it is missing from.)"""
+        newest_ns = self._desk.ledger.newest_fill_ns(native)
+        if not newest_ns:
+            legs = (leg for leg in self._desk.ledger.legs() if leg.native == native)
+            begun = (leg.intent.time_ns if leg.intent is not None else leg.created_ns for leg in legs)
+            newest_ns = min((ns for ns in begun if ns), default=self._began_ns)
+        return max(0, newest_ns - int(limits.FILLS_MARGIN_S * _NS))
+
+    # -- answers
+
+    def failed(self, question: Question, now_ns: int) -> None:
+        """No answer came, or an error. It is asked again, later each time."""
+        if self._air.pop(question.key, None) is None:
+            return
+        task = self._tasks.get(question.key)
+        if task is not None:
+            self._later(task, now_ns)
+
+    def answered(self, question: Question, answer: Answer, now_ns: int) -> list[VenueEvent]:
+        """The facts in it."""
+        if self._air.pop(question.key, None) is None:
+            return []
+        kind = question.key[0]
+        if kind in (ORDER, FOREIGN):
+            return self._order(question, answer, now_ns)
+        self._done(question.key, now_ns)
+        if kind == BALANCES:
+            told = tuple(answer.balances)
+            return [BalancesTold(balances=told, complete=True, time_ns=answer.asked_ns)]
+        if kind == OPEN_ORDERS:
+            return self._listing(question, answer, now_ns)
+        return [Executed(fill=fill, source="query", time_ns=answer.asked_ns) for fill in answer.fills]
+
+    def _listing(self, question: Question, answer: Answer, now_ns: int) -> list[VenueEvent]:
+        listed = {report.client_order_id or report.order_id for report in answer.orders}
+        for name in question.expected:
+            leg = self._desk.ledger.leg(name)
+            if name not in listed and leg is not None and not leg.status.terminal:
+                self._tasks.setdefault((ORDER, name), _Task(due_ns=now_ns))
+        return [Reported(report=one, source="open_orders", time_ns=answer.asked_ns) for one in answer.orders]
+
+    def _order(self, question: Question, answer: Answer, now_ns: int) -> list[VenueEvent]:
+        if answer.orders:
+            self._done(question.key, now_ns)
+            return [Reported(report=one, source="query", time_ns=answer.asked_ns) for one in answer.orders]
+        task = self._tasks.get(question.key)
+        if task is not None:
+            self._later(task, now_ns)
+            if task.tries >= limits.SURVEY_TRIES_MAX:
+                del self._tasks[question.key]
+                self._given_up.add(question.key)
+        if question.key[0] == FOREIGN:
+            return []
+        name = question.key[1]
+        leg = self._desk.ledger.leg(name)
+        if leg is not None and leg.status in UNSETTLED and self._reconciler.not_found(leg, answer.asked_ns):
+            return [Absent(client_order_id=name, time_ns=answer.asked_ns)]
+        return []
+
+    def folded(self, now_ns: int) -> None:
+        """The facts are in the ledger. Fills of orders that nobody has named are followed up."""
+        for native, order_id in self._desk.ledger.unclaimed():
+            key = (FOREIGN, native, order_id)
+            if key not in self._given_up:
+                self._tasks.setdefault(key, _Task(due_ns=now_ns + int(limits.RECONCILE_QUIET_S * _NS)))
+
+    def _done(self, key: Key, now_ns: int) -> None:
+        task = self._tasks.get(key)
+        if task is None:
+            return
+        if task.again:
+            task.again, task.due_ns = False, now_ns
+        else:
+            del self._tasks[key]
+
+    @staticmethod
+    def _later(task: _Task, now_ns: int) -> None:
+        pause_s = min(limits.SURVEY_RETRY_MAX_S, limits.SURVEY_RETRY_FIRST_S * 2.0 ** min(task.tries, 30))
+        task.tries += 1
+        task.again = False
+        task.due_ns = now_ns + int(pause_s * _NS)
