@@ -499,12 +499,20 @@ class TestBudget:
     @pytest.mark.parametrize("reply", [RESET, Reply(b"", 503), Reply(b"not json")])
     def test_when_the_question_before_an_order_fails_the_order_was_not_sent(self, start: Start, reply: Reply) -> None:
         venue = Venue()
-        venue.time_replies = [reply]
+        venue.time_replies = [reply] * limits.REST_TRIES_MAX
         each = start(venue=venue)
         with pytest.raises(NotSent, match="before the first request"):
             each.client.call(ORDER)
         assert not each.asked()
         each.client.call(ORDER)
+        assert len(each.asked()) == 1
+
+    def test_when_it_fails_once_it_is_put_again_and_the_order_is_sent_once(self, start: Start) -> None:
+        venue = Venue()
+        venue.time_replies = [RESET]
+        each = start(venue=venue)
+        each.client.call(ORDER)
+        assert len(each.asked()) == 1
 
     def test_the_listing_tells_the_present_cap(self, start: Start) -> None:
         limit = {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 4321}
