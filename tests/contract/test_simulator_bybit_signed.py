@@ -160,6 +160,30 @@ def test_history_may_lag_and_a_new_order_may_be_hidden() -> None:
     run(scenario, history_lag_ms=60_000)
 
 
+def test_history_forgets_what_was_never_filled_after_a_day_and_lists_a_week_at_a_time() -> None:
+    async def scenario(front: Front, trader: Trader) -> None:
+        unfilled = await trader.place(price=below(front), timeInForce="IOC")
+        filled = await trader.place(orderType="Market", qty="10")
+
+        async def ids(**params: object) -> list[str]:
+            return [order["orderId"] for order in (await trader.result(HISTORY, **SPOT, **params))["list"]]
+
+        def age(hours: int) -> None:
+            for order in front.venue.orders:
+                order.created_ns -= hours * 3_600_000_000_000
+                order.updated_ns -= hours * 3_600_000_000_000
+
+        assert await ids() == [filled, unfilled]
+        age(25)
+        assert await ids() == [filled]
+        age(7 * 24)
+        assert await ids() == []
+        created_ms = front.venue.orders[1].created_ns // 1_000_000
+        assert await ids(startTime=created_ms) == await ids(endTime=created_ms) == await ids(orderId=filled) == [filled]
+
+    run(scenario)
+
+
 def test_the_account_tells_its_coins_and_rates() -> None:
     async def scenario(front: Front, trader: Trader) -> None:
         front.venue.account.free["DOGE"] = Decimal(0)

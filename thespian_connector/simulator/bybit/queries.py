@@ -23,8 +23,9 @@ ORDERS_MAX, ORDERS_DEFAULT = 50, 20
 FILLS_MAX, FILLS_DEFAULT = 100, 50
 _DAY_MS = 86_400_000
 _WEEK_MS = 7 * _DAY_MS
+_TWO_YEARS_MS = 730 * _DAY_MS
 _MS = 1_000_000
-#: Orders that ended so without a fill are forgotten after a day, others after a week.
+#: Orders that ended so without a fill are forgotten after a day, others after two years.
 _SHORT_LIVED = ("Cancelled", "Rejected", "Deactivated")
 _Item = TypeVar("_Item")
 _CURSOR = re.compile(r"\d{1,20}:\d{1,20},(\d{1,20}):\d{1,20}")
@@ -176,7 +177,7 @@ class Queries:
 
 
 def _kept_ms(order: SimOrder) -> int:
-    return _DAY_MS if status(order) in _SHORT_LIVED else _WEEK_MS
+    return _DAY_MS if status(order) in _SHORT_LIVED else _TWO_YEARS_MS
 
 
 def _order_key(order: SimOrder) -> tuple[int, int]:
