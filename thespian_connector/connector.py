@@ -6,6 +6,7 @@
         book = c.order_book("binance", "BTC/USDT", depth=5)
         for event in c.stream("BTC/USDT", channels=("book",), exchanges=("binance",)):
             ...
+        order = c.place_order("bybit", "BTC/USDT", side="buy", type="limit", quantity="0.01", price="60000")
 
 Calls are thread-safe and blocking; each is answered by the process that knows, or fails with an error of
 :mod:`thespian_connector.model.errors`. Starting or attaching patches Thespian in this process (it then talks only to
@@ -18,21 +19,24 @@ import os
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from .model import BestPrices, Channel, Instrument, MergedBook, OrderBook, Ticker, Trade
 from .model.errors import Refused, UnknownChannel, UnknownExchange, UnknownSymbol, UsageError
 from .system.client import Client
 from .system.config import system_name
 from .system.runtime import Runtime
+from .trading_api import TradingCalls
 
 if TYPE_CHECKING:
     from .bus.events import BusEvent
 
 #: Of all exchanges together.
 _MERGED_CHANNELS = ("merged", "best")
-#: What may be streamed: the venues' channels, a book's trust alone, and the merged ones.
-_CHANNELS = (*(channel.value for channel in Channel), "status", *_MERGED_CHANNELS)
+#: Of our account.
+_PRIVATE_CHANNELS = ("order", "fill", "balance")
+#: What may be streamed: the venues' channels, a book's trust alone, the merged ones, our account's.
+_CHANNELS = (*(channel.value for channel in Channel), "status", *_MERGED_CHANNELS, *_PRIVATE_CHANNELS)
 _START_S = 30.0
 _ASK_S = 5.0
 #: REST answers of a venue, with our retries.
@@ -41,7 +45,7 @@ _REST_S = 15.0
 _DEPTH_MAX = 1_000_000
 
 
-class Connector:
+class Connector(TradingCalls):
     """Made by :meth:`start` or :meth:`attach`."""
 
     def __init__(self, system: str, *, owned: bool = False) -> None:
@@ -184,18 +188,6 @@ class Connector:
         arguments = {"exchange": exchange, "symbols": list(symbols)}
         return self._client.ask("instruments", arguments, list[Instrument], _REST_S)
 
-    def fees(self, exchange: str) -> NoReturn:
-        """Not answered yet: both venues tell an account's maker and taker rates only to a signed question.
-
-        :raises UsageError: until the system signs requests. (A default schedule would be a guess: accounts differ.)
-        :raises UnknownExchange: this system does not run it.
-        """
-        self._check_exchanges([exchange], self.exchanges())
-        raise UsageError(
-            f"fees: {exchange} tells them only to a signed request, and this system signs none yet; look them up in"
-            " your account on the exchange"
-        )
-
     def exchanges(self) -> dict[str, list[str]]:
         """What the system runs: exchange -> the symbols that it carries there."""
         return self._client.ask("exchanges", {}, dict[str, list[str]], _ASK_S)
@@ -217,8 +209,9 @@ class Connector:
         Books may be conflated to the newest; of trades each comes, or a marker says how many were missed. A feed that
         falls silent, is restarted, or has a gap says so with a marker, whatever the channels.
 
-        :param channels: book, trade, ticker, or status: a book's trust without its levels; or of all exchanges
-            together merged or best, whose events have the exchange ``*``.
+        :param channels: book, trade, ticker, or status: a book's trust without its levels; of our account order, fill,
+            or balance (of the symbol's two assets); of all exchanges together merged or best, whose events have the
+            exchange ``*``.
         :param exchanges: none: all that carry the symbol.
         :raises UnknownChannel, UnknownExchange, UnknownSymbol: nothing to subscribe.
         """
@@ -257,15 +250,20 @@ class Connector:
             )
         endpoints: dict[str, str] = {}
         topics: list[str] = []
-        own = [kind for kind in kinds if kind not in _MERGED_CHANNELS]
-        for one in self.components("exchange/*/market-data/*") if own else ():
+        public = [kind for kind in kinds if kind not in (*_MERGED_CHANNELS, *_PRIVATE_CHANNELS)]
+        for one in self.components("exchange/*/market-data/*") if public else ():
             exchange = str(one["name"]).split("/")[1]
             if symbol in one["symbols"] and exchange in wanted:
                 endpoints[str(one["name"])] = str(one["endpoint"])
-                topics += [f"{kind}|{exchange}|{symbol}" for kind in (*own, "marker")]
+                topics += [f"{kind}|{exchange}|{symbol}" for kind in (*public, "marker")]
         for one in self.components("aggregator") if merged else ():
             endpoints["aggregator"] = str(one["endpoint"])
             topics += [f"{kind}|*|{symbol}" for kind in merged]
+        private = [kind for kind in kinds if kind in _PRIVATE_CHANNELS]
+        for exchange in self._accounts_of(wanted) if private else ():
+            for one in self.components(f"exchange/{exchange}/order-state"):
+                endpoints[str(one["name"])] = str(one["endpoint"])
+                topics += [topic for kind in private for topic in _private_topics(kind, exchange, symbol)]
         if not endpoints:
             raise Refused(f"the publishers of {symbol} are just starting; ask again in a moment")
         return endpoints, topics
@@ -275,6 +273,11 @@ class Connector:
         for exchange in exchanges:
             if exchange not in running:
                 raise UnknownExchange(f"this system does not run {exchange!r}; it runs {', '.join(running) or 'none'}")
+
+
+def _private_topics(kind: str, exchange: str, symbol: str) -> list[str]:
+    """Balances are published by asset."""
+    return [f"{kind}|{exchange}|{name}" for name in (symbol.split("/") if kind == "balance" else (symbol,))]
 
 
 def _check_depth(depth: int) -> None:

@@ -49,6 +49,11 @@ class Client:
         except NotRunning:
             raise self._lost(self._runtime.name) from None
 
+    @property
+    def running(self) -> bool:
+        """Whether anybody runs the system, or is about to."""
+        return self._runtime.launcher_pid() is not None
+
     def ask(self, operation: str, arguments: dict[str, Any], kind: type[T], timeout_s: float = 5.0) -> T:
         """The answer to `operation`.
 

@@ -1,0 +1,370 @@
+"""The trading half of :class:`~thespian_connector.Connector`: orders, balances, positions, fees.
+
+The client order id is made here, before anybody is asked. So a question whose answer is lost is put again, under the
+same id, and the order is placed once; and a caller who gives up knows what to look for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .limits import CANCELS_AT_ONCE_MAX, ORDER_ANSWER_GRACE_S, ORDER_LOOK_S, ORDER_REPEAT_S, ORDER_TIMEOUT_S_MAX
+from .model import Balance, FeeRates, NewOrder, Order, OrderStatus, OrderType, Position, Side, TimeInForce, Trust, dec
+from .model.decimals import CONTEXT, ZERO, canonical
+from .model.documents import plain
+from .model.errors import (
+    ConnectorError,
+    DeadlineExceeded,
+    Interrupted,
+    InvalidOrder,
+    NotRunning,
+    OrderNotFound,
+    OutcomeUnknown,
+    Refused,
+    UsageError,
+)
+from .orders.ids import check_client_order_id, make_client_order_id
+
+if TYPE_CHECKING:
+    from .model import OrderBook, Ticker
+    from .system.client import Client
+
+T = TypeVar("T")
+#: What may stand for money: never a float.
+Money = str | int | Decimal
+
+_ASK_S = 5.0
+#: A signed question to the venue, with the wait for room in the budget.
+_SIGNED_S = 15.0
+_TOKEN_BYTES = 16
+_NS = 1_000_000_000
+_UNDECIDED = (OrderStatus.PENDING_NEW, OrderStatus.UNKNOWN)
+
+
+class TradingCalls:
+    """What needs an account. Every error that is about one order has its `client_order_id`."""
+
+    _client: Client
+
+    if TYPE_CHECKING:  # Connector's
+
+        def exchanges(self) -> dict[str, list[str]]: ...
+        def order_book(self, exchange: str, symbol: str, depth: int = 0) -> OrderBook: ...
+        def ticker(self, exchange: str, symbol: str) -> Ticker: ...
+
+    # -- commands
+
+    def place_order(
+        self,
+        exchange: str,
+        symbol: str,
+        *,
+        side: str | Side,
+        type: str | OrderType,
+        quantity: Money | None = None,
+        price: Money | None = None,
+        stop_price: Money | None = None,
+        quote_quantity: Money | None = None,
+        time_in_force: str | TimeInForce = TimeInForce.GTC,
+        client_order_id: str | None = None,
+        timeout_s: float | None = None,
+    ) -> Order:
+        """Places an order; returns it as the venue has it. The same id and terms again: the same order, not a second.
+
+        :param quantity: in base; a market order may have `quote_quantity` (what to spend, or to get) instead.
+        :param client_order_id: 1 to 36 of ``[A-Za-z0-9_-]``; None: one is made.
+        :param timeout_s: nothing is sent later than this; None: what the config says (5). After a second more the call
+            returns, or raises.
+        :raises InvalidOrder: it cannot be; nothing was sent. TypeError: a float for money.
+        :raises Refused: we declined (breaker, limit, deadline, an id that is taken); nothing was sent.
+        :raises Rejected: the venue said no.
+        :raises OutcomeUnknown, AnswerLost, ServerFault: nobody knows yet. The system goes on finding out: `order` with
+            the error's `client_order_id` tells; or place it again under that id.
+        """
+        name = self._make_id() if client_order_id is None else check_client_order_id(client_order_id)
+        try:
+            order = NewOrder(
+                client_order_id=name,
+                exchange=exchange,
+                symbol=symbol,
+                side=Side.of(side, "side"),
+                type=OrderType.of(type, "type"),
+                quantity=_money(quantity, "quantity"),
+                quote_quantity=_money(quote_quantity, "quote_quantity"),
+                price=_money(price, "price"),
+                stop_price=_money(stop_price, "stop_price"),
+                time_in_force=TimeInForce.of(time_in_force, "time_in_force"),
+            )
+        except ValueError as error:
+            raise InvalidOrder(str(error), client_order_id=name) from None
+        deadline = self._deadline(timeout_s)
+        told = self._command("place", exchange, name, {"order": plain(order)}, deadline)
+        ends_at_once = order.type is OrderType.MARKET or order.time_in_force is not TimeInForce.GTC
+
+        def decided(now: Order) -> bool:
+            known = now.status.terminal if ends_at_once else now.status not in _UNDECIDED
+            return known and sum((fill.quantity for fill in now.fills), ZERO) >= now.filled
+
+        told = self._follow(told, decided, deadline)
+        if not told.outcome_known:
+            raise _unknown(exchange, name, told.reason)
+        return told
+
+    def cancel_order(self, exchange: str, client_order_id: str, *, timeout_s: float | None = None) -> Order:
+        """Cancels an order of ours; returns it as it ended. One that has ended already stays as it is.
+
+        :raises OrderNotFound: no order of ours has that id.
+        :raises OutcomeUnknown, AnswerLost, ServerFault: nobody knows whether it was cancelled; do it again.
+        """
+        deadline = self._deadline(timeout_s)
+        told = self._command("cancel", exchange, client_order_id, {"client_order_id": client_order_id}, deadline)
+        return self._follow(told, lambda now: now.status.terminal, deadline)
+
+    def amend_order(
+        self,
+        exchange: str,
+        client_order_id: str,
+        *,
+        quantity: Money | None = None,
+        price: Money | None = None,
+        timeout_s: float | None = None,
+    ) -> Order:
+        """Changes an open order of ours, which keeps its id.
+
+        :param quantity: the new total, what is filled already included.
+        :raises InvalidOrder: it cannot be; nothing was sent. TypeError: a float for money.
+        :raises OrderNotFound: no order of ours has that id.
+        :raises OutcomeUnknown, AnswerLost, ServerFault: nobody knows whether it was changed; `order` tells.
+        """
+        try:
+            total, limit = _money(quantity, "quantity"), _money(price, "price")
+        except ValueError as error:
+            raise InvalidOrder(str(error), client_order_id=client_order_id) from None
+        deadline = self._deadline(timeout_s)
+
+        def amended(now: Order) -> bool:
+            same = (total is None or now.quantity == total) and (limit is None or now.price == limit)
+            return now.status.terminal or (same and now.status is not OrderStatus.PENDING_REPLACE)
+
+        terms = {"client_order_id": client_order_id, "quantity": plain(total), "price": plain(limit)}
+        try:
+            told = self._command("amend", exchange, client_order_id, terms, deadline, repeat=False)
+        except OutcomeUnknown:
+            found = self._look(exchange, client_order_id, amended, deadline)
+            if found is None or not amended(found):
+                raise
+            return found
+        return self._follow(told, amended, deadline)
+
+    def cancel_all(self, exchange: str, *, foreign: bool = False, timeout_s: float | None = None) -> list[Order]:
+        """Cancels every open order of ours at `exchange`; returns them as they ended.
+
+        :param foreign: those too that others placed on the same account.
+        :raises ConnectorError: the first error, after all were tried.
+        """
+        found = self.orders(open_only=True, exchange=exchange)
+        failed: list[ConnectorError] = []
+
+        def cancel(order: Order) -> Order | None:
+            try:
+                return self.cancel_order(exchange, order.client_order_id, timeout_s=timeout_s)
+            except OrderNotFound:
+                return order if foreign else None  # not one of ours
+            except ConnectorError as error:
+                failed.append(error)
+                return None
+
+        with ThreadPoolExecutor(CANCELS_AT_ONCE_MAX, "cancel") as pool:
+            ended = [order for order in pool.map(cancel, found) if order is not None]
+        if foreign:
+            ended = self._cancel_foreign(exchange, ended, timeout_s)
+        if failed:
+            raise failed[0]
+        return ended
+
+    def _cancel_foreign(self, exchange: str, orders: Sequence[Order], timeout_s: float | None) -> list[Order]:
+        """Whatever is left at the venue, symbol by symbol; `orders`, which were open, are followed to their end."""
+        deadline = self._deadline(timeout_s)
+        arguments = {"exchange": exchange, "deadline_mono_ns": int(deadline * _NS)}
+        self._client.ask("cancel_all", arguments, list[str], deadline + ORDER_ANSWER_GRACE_S - time.monotonic())
+        return [self._follow(order, lambda now: now.status.terminal, deadline) for order in orders]
+
+    # -- questions
+
+    def order(self, client_order_id: str) -> Order:
+        """The order of that id, whichever exchange it is at.
+
+        :raises OrderNotFound: no exchange of this system knows it.
+        """
+        check_client_order_id(client_order_id)
+        missing: ConnectorError | None = None
+        for exchange in self._trading():
+            try:
+                arguments = {"exchange": exchange, "client_order_id": client_order_id}
+                return self._client.ask("order", arguments, Order, _ASK_S)
+            except OrderNotFound as error:
+                missing = missing or error
+            except Refused as error:
+                missing = error  # it may be there
+        assert missing is not None, "some exchange was asked"
+        missing.client_order_id = client_order_id
+        raise missing
+
+    def orders(self, open_only: bool = False, exchange: str | None = None) -> list[Order]:
+        """Orders that the system knows, oldest first; at most the 5,000 newest of an exchange."""
+        found = [
+            order
+            for name in self._trading(exchange)
+            for order in self._client.ask("orders", {"exchange": name, "open_only": open_only}, list[Order], _ASK_S)
+        ]
+        return sorted(found, key=lambda order: (order.created_ns, order.client_order_id))
+
+    def balances(self, exchange: str | None = None) -> list[Balance]:
+        """What is on the accounts, by the venues' word."""
+        return [
+            balance
+            for name in self._trading(exchange)
+            for balance in self._client.ask("balances", {"exchange": name}, list[Balance], _ASK_S)
+        ]
+
+    def positions(self, exchange: str | None = None) -> list[Position]:
+        """What our fills add up to, by exchange and symbol; unrealised PnL at the middle of the best bid and ask."""
+        return [position for name in self._trading(exchange) for position in self._positions(name)]
+
+    def _positions(self, exchange: str) -> list[Position]:
+        arguments: dict[str, Any] = {"exchange": exchange}
+        positions = self._client.ask("positions", arguments, list[Position], _ASK_S)
+        marks = {one.symbol: mark for one in positions if (mark := self._mark(exchange, one.symbol)) is not None}
+        if not marks:
+            return positions
+        return self._client.ask("positions", arguments | {"marks": plain(marks)}, list[Position], _ASK_S)
+
+    def _mark(self, exchange: str, symbol: str) -> Decimal | None:
+        """The middle of the live book, else of the venue's ticker; None: there is neither now."""
+        bid: Decimal | None = None
+        ask: Decimal | None = None
+        try:
+            book = self.order_book(exchange, symbol, 1)
+            if book.trust is Trust.LIVE and book.bids and book.asks:
+                bid, ask = book.bids[0].price, book.asks[0].price
+        except ConnectorError:
+            pass  # not carried, or just restarting
+        if bid is None or ask is None:
+            try:
+                ticker = self.ticker(exchange, symbol)
+            except ConnectorError:
+                return None
+            bid, ask = ticker.bid, ticker.ask
+        return None if bid is None or ask is None else canonical(CONTEXT.divide(CONTEXT.add(bid, ask), Decimal(2)))
+
+    def fees(self, exchange: str, symbols: Sequence[str] = ()) -> list[FeeRates]:
+        """The account's maker and taker rates, asked from the venue; of `symbols`, or of those that the system carries.
+
+        :raises UnknownExchange, UnknownSymbol: it does not run, or the venue lists none of that name.
+        """
+        wanted = list(symbols) or self.exchanges().get(exchange, [])
+        return self._client.ask("fees", {"exchange": exchange, "symbols": wanted}, list[FeeRates], _SIGNED_S)
+
+    def _trading(self, exchange: str | None = None) -> list[str]:
+        """The exchange that is meant, or all that have an account."""
+        return [exchange] if exchange is not None else self._accounts_of(())
+
+    def _accounts_of(self, exchanges: Sequence[str]) -> list[str]:
+        """Those of `exchanges` (none: of all) that have an account.
+
+        :raises UsageError: none of them has.
+        """
+        accounts = self._client.ask("accounts", {}, list[str], _ASK_S)
+        wanted = [name for name in accounts if not exchanges or name in exchanges]
+        if not wanted:
+            raise UsageError(
+                f"{', '.join(exchanges) or 'no exchange'}: this system has no key of an account there; name one in the"
+                " config: exchanges.<id>.api_key and api_secret"
+            )
+        return wanted
+
+    # -- putting the question
+
+    def _make_id(self) -> str:
+        return make_client_order_id(self._client.system.orders.prefix, secrets.token_bytes(_TOKEN_BYTES))
+
+    def _deadline(self, timeout_s: float | None) -> float:
+        """On the monotonic clock, which all processes of a host share."""
+        seconds = self._client.system.orders.timeout_s if timeout_s is None else timeout_s
+        if not 0 < seconds <= ORDER_TIMEOUT_S_MAX:
+            raise UsageError(f"timeout_s: {seconds:g} is not above 0 and at most {ORDER_TIMEOUT_S_MAX:g}")
+        return time.monotonic() + seconds
+
+    def _command(
+        self, operation: str, exchange: str, name: str, terms: dict[str, Any], deadline: float, *, repeat: bool = True
+    ) -> Order:
+        """The order as OrderCommand answers. Who ends meanwhile is asked again, under the same id: it is done once.
+
+        :param repeat: once it may have been done, whether it may be asked for again.
+        """
+        arguments = {"exchange": exchange, **terms, "deadline_mono_ns": int(deadline * _NS)}
+        last = deadline + ORDER_ANSWER_GRACE_S
+        perhaps = ""
+        problem: ConnectorError
+        while True:
+            try:
+                return self._client.ask(operation, arguments, Order, max(0.0, last - time.monotonic()))
+            except (Interrupted, NotRunning) as error:
+                if isinstance(error, NotRunning) and not perhaps and not self._client.running:
+                    raise
+                perhaps, problem = str(error), error
+            except Refused as error:
+                late = isinstance(error, DeadlineExceeded) and time.monotonic() >= last
+                if late:
+                    perhaps = str(error)
+                elif type(error) is not Refused:
+                    raise _named(error, name) from None
+                problem = error
+            except ConnectorError as error:
+                raise _named(error, name) from None
+            if time.monotonic() + ORDER_REPEAT_S >= last or (perhaps and not repeat):
+                raise _unknown(exchange, name, perhaps) if perhaps else _named(problem, name)
+            time.sleep(ORDER_REPEAT_S)
+
+    def _follow(self, told: Order, enough: Callable[[Order], bool], deadline: float) -> Order:
+        """What the venue makes of it, as far as that is known by the deadline: some venues only acknowledge."""
+        if enough(told):
+            return told
+        return self._look(told.exchange, told.client_order_id, enough, deadline) or told
+
+    def _look(self, exchange: str, name: str, enough: Callable[[Order], bool], deadline: float) -> Order | None:
+        """The order once it is as `enough` says, or as it is at the deadline; None: OrderState was not heard."""
+        arguments = {"exchange": exchange, "client_order_id": name, "deadline_mono_ns": int(deadline * _NS)}
+        seen: Order | None = None
+        while True:
+            left = deadline + ORDER_ANSWER_GRACE_S - time.monotonic()
+            with contextlib.suppress(NotRunning, Refused, OrderNotFound):  # restarting, or it has not heard of it yet
+                seen = self._client.ask("settled", arguments, Order, max(0.0, left))
+            left = deadline - time.monotonic()
+            if left <= 0 or (seen is not None and enough(seen)):
+                return seen
+            time.sleep(min(ORDER_LOOK_S, left))
+
+
+def _money(value: Money | None, field: str) -> Decimal | None:
+    """:raises TypeError: a float. ValueError: no number."""
+    return None if value is None else dec(value, field)
+
+
+def _named(error: ConnectorError, name: str) -> ConnectorError:
+    error.client_order_id = error.client_order_id or name
+    return error
+
+
+def _unknown(exchange: str, name: str, why: str) -> OutcomeUnknown:
+    return OutcomeUnknown(
+        f"{exchange}: what became of {name} is not known yet ({why}); the system goes on asking: see order show {name}",
+        exchange=exchange,
+        client_order_id=name,
+    )
