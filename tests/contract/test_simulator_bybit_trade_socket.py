@@ -110,6 +110,16 @@ def test_an_injected_fault_has_the_sockets_own_word(kind: str, code: int) -> Non
     run(scenario)
 
 
+def test_the_venues_clock_may_be_wrong_on_the_socket_alone() -> None:
+    async def scenario(front: Front, trader: Trader) -> None:
+        async with trader.trade() as trade:
+            front.fault("clock_skew", skew_ms=-3_000, surface="trade")
+            assert (await trade.order("order.create", **LIMIT, price=below(front)))["retCode"] == 10002
+            assert (await trader.create(price=below(front)))["retCode"] == 0
+
+    run(scenario)
+
+
 def test_an_ack_may_be_lost_or_the_socket_drop_with_it_though_the_order_stands() -> None:
     async def scenario(front: Front, trader: Trader) -> None:
         async with trader.trade() as trade:

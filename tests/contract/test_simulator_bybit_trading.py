@@ -293,3 +293,41 @@ def test_a_stop_order_locks_when_it_is_triggered_and_needs_its_filter() -> None:
         assert Decimal((await trader.balances())["USDT"][1]) == Decimal("0.01") * Decimal(above)
 
     run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("smp_type", "resting", "taking"),
+    [
+        ("CancelMaker", "Cancelled", "New"),
+        ("CancelTaker", "New", "Cancelled"),
+        ("CancelBoth", "Cancelled", "Cancelled"),
+        ("None", "Filled", "Filled"),
+    ],
+)
+def test_only_the_takers_word_counts_when_an_account_meets_itself(smp_type: str, resting: str, taking: str) -> None:
+    async def scenario(front: Front, trader: Trader) -> None:
+        price = str(best(front, "bid") + front.market.spec.tick)
+        maker = await trader.place(side="Sell", price=price, smpType="CancelBoth")
+        taker = await trader.place(price=price, smpType=smp_type)
+        orders = [await trader.order(order_id) for order_id in (maker, taker)]
+        assert [order["orderStatus"] for order in orders] == [resting, taking]
+        for order in orders:
+            if order["orderStatus"] == "Cancelled":
+                assert (order["cancelType"], order["rejectReason"]) == ("CancelBySmp", "EC_BySelfMatch")
+
+    run(scenario, walk=0)
+
+
+def test_execution_ids_are_unique_over_all_symbols() -> None:
+    async def scenario(front: Front, trader: Trader) -> None:
+        for symbol in front.venue.markets:
+            await trader.place(symbol=symbol, orderType="Market", qty="100")
+        fills = (await trader.result(EXECUTIONS, category="spot"))["list"]
+        assert {fill["symbol"] for fill in fills} == {"BTCUSDT", "ETHUSDT"}
+        ids = {one: [int(fill["execId"]) for fill in fills if fill["symbol"] == one] for one in front.venue.markets}
+        assert min(ids["ETHUSDT"]) - max(ids["BTCUSDT"]) > 10**8, "their ranges are far apart"
+        assert {len(fill["execId"]) for fill in fills} == {19}
+        public = (await trader.result("/v5/market/recent-trade", **SPOT))["list"]
+        assert public[0]["execId"] in {fill["execId"] for fill in fills}
+
+    run(scenario, symbols=("BTC/USDT", "ETH/USDT"))

@@ -76,6 +76,8 @@ class Market:
     """
 
     spec: MarketSpec
+    #: Trades are numbered from here without holes.
+    first_trade_id: int = 1
     book: MatchingBook = field(init=False)
     history: History = field(init=False)
     candles: Candles = field(init=False, default_factory=Candles)
@@ -86,11 +88,12 @@ class Market:
     #: Told after every listener; they may trade in turn, which makes the next batch.
     followers: list[Callable[[Batch], None]] = field(init=False, default_factory=list)
     _trades: list[SimTrade] = field(init=False, default_factory=list)
-    _next_trade_id: int = field(init=False, default=1)
+    _next_trade_id: int = field(init=False)
 
     def __post_init__(self) -> None:
         self.book = MatchingBook(self.spec.tick, self.spec.step)
         self.history = History(self.book)
+        self._next_trade_id = self.first_trade_id
 
     def submit(
         self,

@@ -23,6 +23,9 @@ EVENTS_A_SLICE_MAX = 50
 #: A flow that is this late (a stopped process, a host too slow for the rate) lets the rest go instead of rushing.
 LATE_MAX_US = 1_000_000
 
+#: How far apart the trade ids of two instruments begin: Binance numbers each by itself, Bybit's ids are unique.
+_TRADE_ID_STRIDE = {"binance": 0, "bybit": 1_000_000_000}
+
 _D = Decimal
 # Ticks are the venues' of 2026, but for ETH/BTC on Binance: at its live tick (0.00001) a price of 0.05 has no room for
 # more than 5,000 levels below it.
@@ -88,7 +91,7 @@ class World:
             specs = [market_spec(name, symbol, options.ladder_levels[name]) for symbol in options.symbols]
             self.venues[name] = Venue(
                 name,
-                {spec.native: Market(spec) for spec in specs},
+                {spec.native: Market(spec, 1 + number * _TRADE_ID_STRIDE[name]) for number, spec in enumerate(specs)},
                 self.faults,
                 account=seeded_account(options.seed, name),
                 settings=options.settings.get(name),
