@@ -254,7 +254,7 @@ def test_the_gates_of_time() -> None:
         assert (answer.status, document["code"]) == (400, -1021)
         assert client.front.venue.orders == []
         counted = await client.ok("GET", "rateLimit/order")
-        assert [row["count"] for row in counted] == [1, 1]
+        assert {row["interval"]: row["count"] for row in counted}["DAY"] == 1
 
     run(check)
 
@@ -263,17 +263,40 @@ def test_orders_are_counted_and_refused_at_the_limit() -> None:
     async def check(client: SignedClient) -> None:
         for number in range(3):
             answer, document = await client.send("POST", "order", limit("BUY", LOT, FAR))
-            assert answer.headers["X-MBX-ORDER-COUNT-10S"] == str(number + 1)
+            assert int(answer.headers["X-MBX-ORDER-COUNT-10S"]) in range(1, number + 2)
             assert answer.headers["X-MBX-ORDER-COUNT-1D"] == str(number + 1)
         answer, refusal = await client.send("POST", "order", limit("BUY", LOT, FAR))
         assert (answer.status, refusal["code"]) == (429, -1015)
         assert int(answer.headers["Retry-After"]) > 0
-        # Cancels pass, and a first fill gives one back.
+        # Cancels pass.
         await client.ok("DELETE", "order", symbol="BTCUSDT", orderId=document["orderId"])
         assert client.front.venue.usage.highest["orders"] == 3
         assert client.front.venue.usage.earned[429] == 1
 
-    run(check, orders_10s_limit=3, orders_day_limit=3)
+    # The short window may turn while the test runs, so the long one is met.
+    run(check, orders_day_limit=3)
+
+
+def test_the_first_fill_of_an_order_takes_it_off_the_count() -> None:
+    async def check(client: SignedClient) -> None:
+        async def count() -> int:
+            rows = await client.ok("GET", "rateLimit/order")
+            return int(next(row["count"] for row in rows if row["interval"] == "DAY"))
+
+        for number in range(6):
+            await client.limit("BUY", LOT, client.best(True) + D("0.01") if number == 0 else FAR)
+        assert await count() == 6
+        await client.ok("POST", "order", symbol="BTCUSDT", side="BUY", type="MARKET", quantity="0.5")
+        assert await count() == 6
+
+        def filled() -> bool:
+            client.front.step(5)
+            return bool(client.front.venue.orders[0].fills)
+
+        await eventually(filled, "the flow sells into the best bid")
+        assert await count() == 1
+
+    run(check)
 
 
 def test_success_costs_no_weight_and_failure_does() -> None:
@@ -343,6 +366,7 @@ def test_an_amendment_keeps_the_order_and_may_only_shrink_it() -> None:
         status, document = await amend("0.004")
         assert document["amendedOrder"]["clientOrderId"] != "a"
         assert document["amendedOrder"]["origClientOrderId"] == "a"
+        assert (await client.no("GET", "order", symbol="BTCUSDT", origClientOrderId="a"))[1] == -2013
         for quantity, text_part in (("0.006", "quantity increase"), ("0.004", "change no state")):
             status, document = await amend(quantity)
             assert (status, document["code"]) == (400, -2038)

@@ -145,6 +145,7 @@ class Play:
             ticks = int(order.price / self.market.spec.tick)
             resting = {one.order_id: one for one in self.market.book.queue(order.is_buy, ticks)}[order.resting]
             assert resting.quantity * self.market.spec.step == order.left
+            assert order.locked == (order.left * order.price if order.is_buy else order.left), "no more than it needs"
 
     def check_ends(self) -> None:
         """Every order's events are a story: accepted first, one end, nothing after it."""

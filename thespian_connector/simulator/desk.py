@@ -81,14 +81,6 @@ class Desk:
         """Whether a `maintenance` keeps orders of an instrument out; the question counts as the fault's firing."""
         return self.venue.take(("trade", "rest"), "maintenance", symbol=native) is not None
 
-    def check(self, ticket: Ticket, account: Account | None = None, *, freed: SimOrder | None = None) -> None:
-        """Whether an order would be accepted now; nothing happens.
-
-        :param freed: an open order that is taken for cancelled already.
-        :raises Refused: it would not.
-        """
-        self._draft(ticket, account or self.venue.account, freed)
-
     def place(self, ticket: Ticket, account: Account | None = None, *, hidden_ms: int = 0) -> SimOrder:
         """Accept an order and let it trade: what comes back may be filled or expired already.
 
@@ -188,7 +180,7 @@ class Desk:
             self._matching.work(order)
         market.commit(order.updated_ns)
 
-    def _draft(self, ticket: Ticket, account: Account, freed: SimOrder | None = None) -> tuple[SimOrder, Decimal]:
+    def _draft(self, ticket: Ticket, account: Account) -> tuple[SimOrder, Decimal]:
         """The order of an admissible ticket, and what it locks; neither is done yet."""
         market, owner = self.venue.markets[ticket.native], account.api_key
         now_ns = self.venue.time_ns()
@@ -206,15 +198,12 @@ class Desk:
             working=ticket.stop_price is None,
             working_ns=now_ns if ticket.stop_price is None else 0,
         )
-        self._admit(order, freed)
+        self._admit(order)
         if not (order.working or self.rules.stops_lock or ticket.locks):
             return order, ZERO
         amount = ZERO if self._cost_unknown(order) else funds_needed(market, order)
         asset = market.spec.quote if order.is_buy else market.spec.base
-        available = self._ledgers[owner].free(asset)
-        if freed is not None and (freed.native, freed.is_buy) == (order.native, order.is_buy):
-            available += freed.locked
-        if amount > available:
+        if amount > self._ledgers[owner].free(asset):
             raise Refused(Refusal.FUNDS)
         return order, amount
 
@@ -223,11 +212,11 @@ class Desk:
         """A market order to come that buys by base quantity locks nothing before it is triggered."""
         return not order.working and order.price is None and order.is_buy and order.ticket.quote_quantity is None
 
-    def _admit(self, order: SimOrder, freed: SimOrder | None) -> None:
+    def _admit(self, order: SimOrder) -> None:
         rules, ticket = self.rules, order.ticket
         if self.halted(order.native):
             raise Refused(Refusal.HALTED)
-        if self.register.taken(order.client_id) and (freed is None or freed.client_id != order.client_id):
+        if self.register.taken(order.client_id):
             raise Refused(Refusal.DUPLICATE)
         if order.working and not rules.post_only_accepted and self._would_take(ticket, order.price):
             raise Refused(Refusal.WOULD_TAKE)

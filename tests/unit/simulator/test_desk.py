@@ -229,6 +229,7 @@ def test_a_smaller_quantity_keeps_its_place_and_anything_else_queues_anew(tradin
     second = trading.place(BUY, "1", "60000")
     trading.desk.amend(first, quantity=D("0.6"))
     assert trading.balance("USDT")[1] == D("1.6") * 60_000
+    assert trading.market.book.levels("bid") == [(D("60000"), D("1.6"))]
     trading.flow(SELL, "0.1")
     assert (first.filled, second.filled) == (D("0.1"), 0)
     trading.desk.amend(first, quantity=D("0.7"))

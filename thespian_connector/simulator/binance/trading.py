@@ -184,6 +184,9 @@ class Trading:
                 raise ApiError(-2039, "Client order ID is not correct for this order ID.")
         elif client_id is not None:
             order = register.by_client(native, client_id, visible=visible)
+            if order is not None and order.open and order.client_id != client_id:
+                # An amendment gave it another id; an ended order is found by all it had.
+                order = None
         else:
             text = f"Param '{client_name}' or '{id_name}' must be sent, but both were empty/null!"
             raise ApiError(-1102, text)

@@ -61,6 +61,7 @@ class WsApi:
         self._door = door
         self._data = MarketData(venue, feeds)
         self._connections = KeepAlive[ApiConnection](venue)
+        self._tasks: set[asyncio.Task[None]] = set()
         self.sockets = Sockets(venue, _SURFACE, self._notify_shutdown)
         self._users = UserData(venue, door.events, self.sockets)
         by_path = {endpoint.path: endpoint for endpoint in ENDPOINTS}
@@ -80,6 +81,8 @@ class WsApi:
 
     async def close(self) -> None:
         """The server ends."""
+        for task in self._tasks:
+            task.cancel()
         self.sockets.close()
         await self._connections.emptied()
 
@@ -116,8 +119,7 @@ class WsApi:
         try:
             await self._serve(ws, connection)
         finally:
-            for task in connection.in_flight:
-                task.cancel()
+            # What was sent is done even if nobody waits for the answer any more.
             self._users.drop(connection.subscriber)
             self._connections.remove(socket)
             self.sockets.remove(socket)
@@ -132,6 +134,8 @@ class WsApi:
             elif message.type is WSMsgType.TEXT:
                 # Each in a task of its own, begun in order: a request that is held up holds up no other.
                 task = asyncio.create_task(self._request(connection, message.data))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
                 connection.in_flight.add(task)
                 task.add_done_callback(connection.in_flight.discard)
                 if len(connection.in_flight) >= IN_FLIGHT_MAX:
