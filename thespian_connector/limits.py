@@ -384,3 +384,5 @@ ORDER_LOOK_S = 0.02
 CANCELS_AT_ONCE_MAX = 8
 #: Commands that one batch has under way. At the limit the next line is read when one is answered.
 BATCH_COMMANDS_MAX = 16
+#: A private session that is connected looks at its clocks so much more seldom than one that is not (`FEED_TICK_S`).
+PRIVATE_QUIET_TICKS = 10

@@ -12,6 +12,7 @@ from .supervisor import Supervisor
 GATEWAY = "thespian_connector.actors.gateway.Gateway"
 ORDER_COMMAND = "thespian_connector.actors.order_command.OrderCommand"
 ORDER_STATE = "thespian_connector.actors.order_state.OrderState"
+USER_DATA = "thespian_connector.actors.user_data.UserData"
 MARKET_DATA = "thespian_connector.actors.market_data.MarketData"
 
 
@@ -30,6 +31,7 @@ class Exchange(Supervisor):
         return [
             ChildSpec(f"{self.name}/order-command", ORDER_COMMAND, body),
             ChildSpec(f"{self.name}/order-state", ORDER_STATE, pack(state), endpoint=state.endpoint),
+            ChildSpec(f"{self.name}/user-data", USER_DATA, body),
         ]
 
     def _shards(self, start: ExchangeStart) -> list[ChildSpec]:

@@ -208,7 +208,7 @@ class OrderState(Component):
             self._fold([decode(body) for body in message.bodies])
             self.commands.taken(message.first + len(message.bodies) - 1, now)
         elif (missing := self.stream.take(message)) is not None:
-            if missing:
+            if missing and self.stream.after:  # a new life begins with asking for everything anyway
                 logger.warning("%s: %d facts of the private stream were lost; all is asked for", self.name, missing)
                 self.survey.everything()
             events = [event for body in message.bodies if (event := self._of_venue(decode_fact(body))) is not None]

@@ -331,7 +331,8 @@ def _preload() -> None:
     import thespian_connector.actors.market_data
     import thespian_connector.actors.order_command
     import thespian_connector.actors.order_state
-    import thespian_connector.actors.root  # noqa: F401
+    import thespian_connector.actors.root
+    import thespian_connector.actors.user_data  # noqa: F401
 
     gc.collect()
     gc.freeze()
