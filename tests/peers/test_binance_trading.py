@@ -88,10 +88,13 @@ def test_ccxt_places_asks_for_replaces_and_cancels(simulator: Simulator) -> None
     assert exchange.cancel_order(edited["id"], SYMBOL)["status"] == "canceled"
     with pytest.raises(ccxt.OrderNotFound):
         exchange.cancel_order(edited["id"], SYMBOL)
-    exchange.create_order(SYMBOL, "limit", "buy", float(LOT), float(FAR), {"postOnly": True})
-    exchange.create_order(SYMBOL, "limit", "sell", float(LOT), 45_000, {"stopLossPrice": 46_000})
+    placed = [
+        exchange.create_order(SYMBOL, "limit", "buy", float(LOT), float(FAR), {"postOnly": True}),
+        exchange.create_order(SYMBOL, "limit", "sell", float(LOT), 45_000, {"stopLossPrice": 46_000}),
+    ]
     assert len(exchange.cancel_all_orders(SYMBOL)) == 2
-    assert {row["status"] for row in exchange.fetch_orders(SYMBOL)} == {"canceled"}
+    ended = {row["id"]: row["status"] for row in exchange.fetch_orders(SYMBOL)}
+    assert [ended[order["id"]] for order in placed] == ["canceled"] * 2
 
 
 def test_ccxt_books_fills_as_the_judge_does(simulator: Simulator) -> None:

@@ -165,3 +165,14 @@ def test_a_wrong_document_is_told_the_field_and_the_choices(
         faults.add(document)
     assert str(caught.value).startswith(words)
     assert faults.listing() == []
+
+
+def test_an_event_on_several_surfaces_with_several_names_is_met_by_a_fault_on_any(faults: Faults) -> None:
+    """An order by REST is a request and a trade, and has a neutral name beside the venue's."""
+    write: dict[str, Any] = {"op": ("place", "order"), "kinds": ("http_5xx",)}
+    for narrowed in ({"surface": "rest"}, {"surface": "trade"}, {"op": "place"}, {"op": "order"}, {}):
+        fault = faults.add({"venue": "binance", "kind": "http_5xx", **narrowed})
+        assert faults.take("binance", ("trade", "rest"), **write) is fault, narrowed
+    for other in ({"surface": "rest"}, {"op": "cancel"}):
+        faults.add({"venue": "binance", "kind": "http_5xx", **other})
+        assert faults.take("binance", ("trade",), **write) is None, other
