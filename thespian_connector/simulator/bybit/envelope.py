@@ -33,3 +33,11 @@ def failure(code: int, message: str, now_ms: int) -> bytes:
     return msgspec.json.encode(
         {"retCode": code, "retMsg": message, "result": {}, "retExtInfo": {}, "time": now_ms},
     )
+
+
+def decoded(frame: str | bytes) -> object:
+    """The document that a client sent; None if it is no JSON, or nested deeper than anything real."""
+    try:
+        return msgspec.json.decode(frame)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None

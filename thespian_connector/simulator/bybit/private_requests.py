@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
+from .envelope import decoded
 from .settings import ARGS_A_REQUEST_MAX
 
 #: Topics by the all-in-one topic that they are a form of: a form with a category gets that category only.
@@ -48,10 +47,7 @@ class PrivateSession:
 
     def handle(self, frame: str | bytes) -> dict[str, Any]:
         """The reply to one frame of the client."""
-        try:
-            request = msgspec.json.decode(frame)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            request = None
+        request = decoded(frame)
         if not isinstance(request, dict):
             return self._reply({}, "", success=False, message="error:invalid request")
         op, args = request.get("op"), request.get("args")

@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import msgspec
 from aiohttp import web
 
 from thespian_connector.simulator.venue import Venue
@@ -74,7 +73,7 @@ class PrivateRest:
 
     async def _write(self, request: web.Request) -> web.Response:
         body, operation = await request.read(), request.path.rsplit("/", 1)[-1]
-        document = _decoded(body)
+        document = envelope.decoded(body)
         fields = document if isinstance(document, dict) else {}
         write = Write(
             path=request.path,
@@ -130,11 +129,3 @@ class PrivateRest:
         if self._venue.setting("missing_key_401") and "X-BAPI-API-KEY" not in request.headers:
             return web.Response(status=401, body=b"null", content_type="application/json")
         return web.Response(body=body, headers=headers, content_type="application/json")
-
-
-def _decoded(body: bytes) -> object:
-    """The document of a body; None if it is no JSON."""
-    try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None

@@ -9,8 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
-
+from .envelope import decoded
 from .settings import ARGS_A_REQUEST_MAX, ARGS_CHARS_MAX
 from .topics import Topic, TopicError, parse
 
@@ -38,10 +37,7 @@ class Subscriptions:
 
     def handle(self, frame: str | bytes) -> Answer:
         """Answer one frame of the client."""
-        try:
-            request = msgspec.json.decode(frame)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            return Answer(self._reply(False, "error:invalid request", "", ""))
+        request = decoded(frame)
         if not isinstance(request, dict):
             return Answer(self._reply(False, "error:invalid request", "", ""))
         op, request_id = request.get("op"), request.get("req_id", "")

@@ -9,11 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from . import refusals as no
 from .auth import BAD_KEY, BAD_SIGNATURE, NO_PERMISSION, check_clock
-from .envelope import PARAMETER_ERROR, VenueError
+from .envelope import PARAMETER_ERROR, VenueError, decoded
 
 #: Operations of the socket, as those of :mod:`trading`.
 OPERATIONS = {"order.create": "create", "order.amend": "amend", "order.cancel": "cancel"}
@@ -70,10 +68,7 @@ class TradeSession:
 
     def handle(self, frame: str | bytes) -> dict[str, Any] | OrderRequest:
         """The reply to a frame, or the order request in it."""
-        try:
-            request = msgspec.json.decode(frame)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            request = None
+        request = decoded(frame)
         if not isinstance(request, dict):
             return self._control("", "", PARAMETER_ERROR, "Request parameter error.")
         op, request_id = request.get("op"), request.get("reqId", "")
