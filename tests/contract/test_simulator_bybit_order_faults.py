@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 from support.bybit_front import Front, eventually
-from support.bybit_trader import REALTIME, SPOT, Trader, below, run
+from support.bybit_trader import REALTIME, SPOT, Trader, below, order_request, run
 
 
 @pytest.mark.parametrize("executed", [True, False])
@@ -29,6 +30,21 @@ def test_an_answer_may_be_5xx_whether_the_order_was_placed_or_not(executed: bool
         )
 
     run(scenario)
+
+
+def test_a_server_error_may_also_be_a_code_with_http_200_though_the_order_stands() -> None:
+    async def scenario(front: Front, trader: Trader) -> None:
+        front.fault("http_5xx", executed=True)
+        answer = await trader.create(price=below(front), orderLinkId="u")
+        assert (answer["retCode"], answer["result"]) == (10016, {})
+        assert len((await trader.result(REALTIME, category="spot", orderLinkId="u"))["list"]) == 1
+        async with trader.trade() as trade:
+            front.fault("http_5xx", surface="trade", executed=True)
+            limit: dict[str, Any] = {"side": "Buy", "orderType": "Limit", "qty": "0.01", "price": below(front)}
+            assert (await trade.ask(order_request("order.create", **limit)))["retCode"] == 10016
+        assert len(front.venue.orders) == 2
+
+    run(scenario, server_error_code=10016)
 
 
 @pytest.mark.parametrize("kind", ["ack_lost", "http_timeout"])

@@ -171,12 +171,12 @@ class TradeClient:
         await self.ws.send_json(request)
         return await self.ws.receive_json(timeout=PATIENCE_S)
 
-    async def order(self, op: str, request_id: str = "", *, ahead_ms: int = 0, **arg: str) -> Any:
+    async def order(self, op: str, request_id: str = "", *, ahead_ms: int = 0, **arg: Any) -> Any:
         """The answer to one order request."""
         return await self.ask(order_request(op, request_id, ahead_ms=ahead_ms, **arg))
 
 
-def order_request(op: str, request_id: str = "", *, ahead_ms: int = 0, **arg: str) -> dict[str, Any]:
+def order_request(op: str, request_id: str = "", *, ahead_ms: int = 0, **arg: Any) -> dict[str, Any]:
     """An order request of the trade socket."""
     head = {"reqId": request_id} if request_id else {}
     stamp = str(time.time_ns() // 1_000_000 + ahead_ms)

@@ -108,7 +108,12 @@ class PrivateRest:
         if outcome.silent:
             await asyncio.sleep(outcome.fault.params.get("timeout_ms", HANG_MS) / 1000)
             return self._gate.cut(request)
-        response = self._gate.injected(request, outcome.fault)
+        code = int(self._venue.setting("server_error_code"))
+        if code and outcome.fault.kind == "http_5xx":
+            body = envelope.failure(code, "Server error.", self._venue.now_ms())
+            response = self._respond(request, body, {})
+        else:
+            response = self._gate.injected(request, outcome.fault)
         answered(row, response.status)
         return response
 

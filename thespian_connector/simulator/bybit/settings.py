@@ -72,6 +72,8 @@ RECV_WINDOW_DEFAULT_MS = 5_000
 #: `trade_requests_max`: order requests of the trade sockets of one IP in any second; past it 10403.
 #: `nameless_refusals`: 1 leaves ``reqId`` out of the trade socket's refusals for key, permission and address, as was
 #: seen at Bybit.
+#: `server_error_code`: other than 0, the fault `http_5xx` of an order request is answered by REST with HTTP 200 and
+#: this ``retCode`` (10016, 10000, 170007 ...), whether the order was placed or not.
 SETTINGS: Mapping[str, int | float] = {
     "tell_pushed_out": 1,
     "duplicate_error": 0,
@@ -102,4 +104,5 @@ SETTINGS: Mapping[str, int | float] = {
     "trade_sessions_max": 500,
     "trade_requests_max": 3000,
     "nameless_refusals": 0,
+    "server_error_code": 0,
 }

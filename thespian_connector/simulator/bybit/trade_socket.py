@@ -21,7 +21,7 @@ from .envelope import SERVER_ERROR, VenueError
 from .private_socket import idle_seconds
 from .trade_requests import OrderRequest, TradeSession
 
-_INJECTED = {"http_5xx": SERVER_ERROR, "http_429": no.OVERLOADED, "http_ban": no.TOO_MANY_FROM_IP}
+_INJECTED = {"http_429": no.OVERLOADED, "http_ban": no.TOO_MANY_FROM_IP}
 
 
 class TradeSocket(Connection):
@@ -103,14 +103,20 @@ class TradeStream:
         if isinstance(outcome, Injected):
             if outcome.silent:
                 return
-            code = _INJECTED[outcome.fault.kind]
-            message = {SERVER_ERROR: "Server error."}.get(code) or no.refusal(code).message
+            code, message = self._injected(outcome.fault)
             reply = session.answer(request.op, request.request_id, {}, code=code, message=message)
         else:
             reply = outcome.answer
         if not socket.ended:
             answered(row, 200)
             socket.publish(Message(msgspec.json.encode(reply), operation, write.symbol))
+
+    def _injected(self, fault: Fault) -> tuple[int, str]:
+        """The code and text of an injected error."""
+        if fault.kind == "http_5xx":
+            return int(self._venue.setting("server_error_code")) or SERVER_ERROR, "Server error."
+        refused = no.refusal(_INJECTED[fault.kind])
+        return refused.code, refused.message
 
     def _refusal(self, args: object) -> int:
         if self._venue.take("trade", "key_revoked", op="auth") is not None:
