@@ -27,6 +27,7 @@ from .model.errors import (
     OrderNotFound,
     OutcomeUnknown,
     Refused,
+    Rejected,
     UsageError,
 )
 from .orders.ids import check_client_order_id, make_client_order_id
@@ -83,7 +84,7 @@ class TradingCalls:
             returns, or raises.
         :raises InvalidOrder: it cannot be; nothing was sent. TypeError: a float for money.
         :raises Refused: we declined (breaker, limit, deadline, an id that is taken); nothing was sent.
-        :raises Rejected: the venue said no.
+        :raises Rejected: the venue said no; or it provably never got there.
         :raises OutcomeUnknown, AnswerLost, ServerFault: nobody knows yet. The system goes on finding out: `order` with
             the error's `client_order_id` tells; or place it again under that id.
         """
@@ -114,6 +115,8 @@ class TradingCalls:
         told = self._follow(told, decided, deadline)
         if not told.outcome_known:
             raise _unknown(exchange, name, told.reason)
+        if told.status is OrderStatus.REJECTED:
+            raise Rejected(f"{exchange}: {told.reason or 'rejected'}", exchange=exchange, client_order_id=name)
         return told
 
     def cancel_order(self, exchange: str, client_order_id: str, *, timeout_s: float | None = None) -> Order:
@@ -124,7 +127,10 @@ class TradingCalls:
         """
         deadline = self._deadline(timeout_s)
         told = self._command("cancel", exchange, client_order_id, {"client_order_id": client_order_id}, deadline)
-        return self._follow(told, lambda now: now.status.terminal, deadline)
+        told = self._follow(told, _ended, deadline)
+        if not _ended(told):
+            raise _unknown(exchange, client_order_id, "the cancel was taken, its end is not told")
+        return told
 
     def amend_order(
         self,
@@ -160,7 +166,10 @@ class TradingCalls:
             if found is None or not amended(found):
                 raise
             return found
-        return self._follow(told, amended, deadline)
+        told = self._follow(told, amended, deadline)
+        if not amended(told):
+            raise _unknown(exchange, client_order_id, "the amendment was taken, its end is not told")
+        return told
 
     def cancel_all(self, exchange: str, *, foreign: bool = False, timeout_s: float | None = None) -> list[Order]:
         """Cancels every open order of ours at `exchange`; returns them as they ended.
@@ -193,9 +202,13 @@ class TradingCalls:
         deadline = self._deadline(timeout_s)
         arguments = {"exchange": exchange, "deadline_mono_ns": int(deadline * _NS)}
         self._client.ask("cancel_all", arguments, list[str], deadline + ORDER_ANSWER_GRACE_S - time.monotonic())
-        return [self._follow(order, lambda now: now.status.terminal, deadline) for order in orders]
+        return [self._follow(order, _ended, deadline) for order in orders]
 
     # -- questions
+
+    def accounts(self) -> list[str]:
+        """The exchanges where the system has an account."""
+        return self._client.ask("accounts", {}, list[str], _ASK_S)
 
     def order(self, client_order_id: str) -> Order:
         """The order of that id, whichever exchange it is at.
@@ -280,8 +293,7 @@ class TradingCalls:
 
         :raises UsageError: none of them has.
         """
-        accounts = self._client.ask("accounts", {}, list[str], _ASK_S)
-        wanted = [name for name in accounts if not exchanges or name in exchanges]
+        wanted = [name for name in self.accounts() if not exchanges or name in exchanges]
         if not wanted:
             raise UsageError(
                 f"{', '.join(exchanges) or 'no exchange'}: this system has no key of an account there; name one in the"
@@ -355,6 +367,10 @@ class TradingCalls:
 def _money(value: Money | None, field: str) -> Decimal | None:
     """:raises TypeError: a float. ValueError: no number."""
     return None if value is None else dec(value, field)
+
+
+def _ended(order: Order) -> bool:
+    return order.status.terminal
 
 
 def _named(error: ConnectorError, name: str) -> ConnectorError:

@@ -171,8 +171,6 @@ def test_what_cannot_be_asked_says_what_there_is(connector: Connector) -> None:
         connector.merged_book("BTC/USDT", -1)
     with pytest.raises(UsageError, match="all exchanges"):
         connector.stream("BTC/USDT", channels=("best",), exchanges=("bybit",))
-    with pytest.raises(UsageError, match="signed"):
-        connector.fees("bybit")
     with pytest.raises(UnknownExchange, match="binance, bybit"):
         connector.fees("nowhere")
     assert connector.exchanges() == {one: ["BTC/USDT", "ETH/USDT"] for one in ("binance", "bybit")}

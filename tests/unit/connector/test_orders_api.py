@@ -22,6 +22,7 @@ from thespian_connector.model.errors import (
     OrderNotFound,
     OutcomeUnknown,
     Refused,
+    Rejected,
     UsageError,
 )
 from thespian_connector.system.runtime import SystemFile
@@ -213,6 +214,14 @@ def test_an_order_that_stays_unknown_is_an_error() -> None:
     assert caught.value.client_order_id == "a"
 
 
+def test_an_order_that_the_venue_refuses_later_is_refused() -> None:
+    refused = order(OrderStatus.REJECTED, reason="EC_InsufficientBalance")
+    made, _ = connector(place=[order(OrderStatus.PENDING_NEW)], settled=[refused])
+    with pytest.raises(Rejected, match="EC_InsufficientBalance") as caught:
+        place(made, client_order_id="a")
+    assert caught.value.client_order_id == "a"
+
+
 def test_an_acknowledged_order_that_nobody_tells_more_of_is_pending() -> None:
     pending = order(OrderStatus.PENDING_NEW)
     made, _ = connector(place=[pending], settled=[NotRunning("restarting")])
@@ -227,6 +236,15 @@ def test_a_cancel_is_followed_to_the_end_of_the_order() -> None:
     made, client = connector(cancel=[Interrupted("it ended"), order()], settled=[order(), ended])
     assert made.cancel_order("bybit", "a") == ended
     assert [one["client_order_id"] for one in client.of("cancel")] == ["a", "a"]
+
+
+@pytest.mark.parametrize("seen", [order(), NotRunning("restarting")])
+def test_a_cancel_whose_end_nobody_tells_is_unknown(seen: Any) -> None:
+    made, _ = connector(cancel=[order()], settled=[seen], amend=[order()])
+    with pytest.raises(OutcomeUnknown):
+        made.cancel_order("bybit", "a", timeout_s=0.1)
+    with pytest.raises(OutcomeUnknown):
+        made.amend_order("bybit", "a", price=1, timeout_s=0.1)
 
 
 def test_an_amendment_is_followed_to_its_terms() -> None:
