@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from thespian_connector.limits import ORDER_UNHEARD_S, ORDERS_PARKED_MAX
-from thespian_connector.model import Order
+from thespian_connector.model import Order, OrderStatus
 from thespian_connector.model.errors import OrderNotFound, Refused
-from thespian_connector.orders.desk import UNSETTLED, Desk
+from thespian_connector.orders.desk import CHANGING, UNSETTLED, Desk
 
 from .messages import Address, Reply, Request, failure, pack
 
@@ -21,7 +21,8 @@ class _Waiting(NamedTuple):
     asker: int
     correlation: str
     client_order_id: str
-    settled: bool
+    #: It waits for another status than these.
+    until_not: tuple[OrderStatus, ...]
     deadline: float
 
 
@@ -37,17 +38,18 @@ class Parked:
 
     def ask(self, request: Request, asker: int, client: Address, arguments: dict[str, object], desk: Desk) -> None:
         """Operation "order": the order, as soon as it is known of at all. "settled": once the venue has said how it
-        stands, or (`deadline_mono_ns`) as it is then.
+        stands (with `changes`: and what became of a cancel or an amendment), or, at `deadline_mono_ns`, as it is then.
 
         :raises Refused: too many wait.
         """
         now = time.monotonic()
-        settled = request.operation == "settled"
+        until_not: tuple[OrderStatus, ...] = ()
         deadline = now + ORDER_UNHEARD_S
-        if settled:
+        if request.operation == "settled":
+            until_not = (*UNSETTLED, *CHANGING) if arguments.get("changes") else UNSETTLED
             deadline = int(str(arguments.get("deadline_mono_ns") or 0)) / _NS or now + request.timeout_s
         name = str(arguments["client_order_id"])
-        one = _Waiting(client, asker, request.correlation, name, settled, deadline)
+        one = _Waiting(client, asker, request.correlation, name, until_not, deadline)
         if self._answer(one, desk):
             return
         if len(self._waiting) >= ORDERS_PARKED_MAX:
@@ -78,7 +80,7 @@ class Parked:
 
     def _answer(self, one: _Waiting, desk: Desk) -> bool:
         order = desk.order(one.client_order_id)
-        if order is None or (one.settled and order.status in UNSETTLED):
+        if order is None or order.status in one.until_not:
             return False
         self._tell(one, order)
         return True

@@ -18,6 +18,8 @@ from .positions import Market
 
 #: Of which nobody can say how they stand.
 UNSETTLED = (OrderStatus.PENDING_NEW, OrderStatus.UNKNOWN)
+#: Something that was asked of them is under way.
+CHANGING = (OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_REPLACE)
 
 
 class News(NamedTuple):
@@ -176,11 +178,6 @@ class Desk:
 
     def order(self, client_order_id: str) -> Order | None:
         return self._orders.get(self.ledger.handle_of(client_order_id))
-
-    def settled(self, client_order_id: str) -> Order | None:
-        """The order, once the venue has said how it stands."""
-        order = self.order(client_order_id)
-        return order if order is not None and order.status not in UNSETTLED else None
 
     def orders(self, *, open_only: bool, symbol: str | None, most: int) -> list[Order]:
         """The newest `most`, oldest first."""

@@ -39,6 +39,8 @@ class Leg:
         self._absent = False
         self._operations: dict[str, CancelIntended | AmendIntended] = {}
         self._settled: set[str] = set()
+        #: Of `_operations`: the venue took it, and has not said what became of it (Bybit: "asynchronous").
+        self._accepted: set[str] = set()
         #: When the venue was last asked, by our clock.
         self.asked_ns = 0
 
@@ -61,7 +63,8 @@ class Leg:
             if self._answer is None or not _known(self._answer) or (_known(event) and event.report is not None):
                 self._answer = event
         elif _known(event):
-            self._settled.add(event.operation_id)
+            taken = event.report is not None and event.report.status is None
+            (self._accepted if taken else self._settled).add(event.operation_id)
 
     def reported(self, event: Reported) -> None:
         self._seen(event.time_ns)
@@ -178,10 +181,34 @@ class Leg:
 
     def pending(self) -> list[CancelIntended | AmendIntended]:
         """Cancels and amendments whose outcome is not known, oldest first; none of an order that has ended."""
-        if self.status.terminal:
-            return []
+        return [] if self.status.terminal else self._pending()
+
+    def _pending(self) -> list[CancelIntended | AmendIntended]:
         waiting = [event for name, event in self._operations.items() if name not in self._settled]
-        return sorted((event for event in waiting if self.asked_ns <= bound_ns(event)), key=lambda event: event.time_ns)
+        waiting = [event for event in waiting if self.asked_ns <= bound_ns(event) and not self._shows(event)]
+        return sorted(waiting, key=lambda event: event.time_ns)
+
+    def _shows(self, event: CancelIntended | AmendIntended) -> bool:
+        """Whether the order has become what an amendment, that the venue took, makes of it; that, or a later one."""
+        if not isinstance(event, AmendIntended) or event.operation_id not in self._accepted:
+            return False
+        later = [
+            other
+            for other in self._operations.values()
+            if isinstance(other, AmendIntended)
+            and other.operation_id in self._accepted
+            and other.time_ns >= event.time_ns
+        ]
+        return any(self._has(amendment) for amendment in later)
+
+    def _has(self, amendment: AmendIntended) -> bool:
+        asked = (("price", amendment.price), ("quantity", amendment.quantity))
+        return all(value is None or self._field(name) == value for name, value in asked)
+
+    @property
+    def accepted(self) -> bool:
+        """A request was taken, and what became of it is still to be told."""
+        return any(event.operation_id in self._accepted for event in self.pending())
 
     def _open_status(self) -> OrderStatus:
         pending = self.pending_kinds()
@@ -194,11 +221,7 @@ class Leg:
         return self._report.status if self._report is not None and self._report.status else OrderStatus.PENDING_NEW
 
     def pending_kinds(self) -> set[type]:
-        return {
-            type(event)
-            for name, event in self._operations.items()
-            if name not in self._settled and self.asked_ns <= bound_ns(event)
-        }
+        return {type(event) for event in self._pending()}
 
     def terms(self, exchange: str, symbol: str) -> NewOrder | None:
         """What was asked for, as it stands now; of a foreign order what the venue tells. None: not told enough."""

@@ -80,15 +80,17 @@ class Reconciler:
     def _inquiry(self, leg: Leg, now_ns: int) -> Inquiry | None:
         if leg.unknown:
             return Inquiry.ORDER
+        quiet = now_ns - leg.updated_ns > limits.RECONCILE_QUIET_S * _SECOND_NS
         status = leg.status
         if status is OrderStatus.PENDING_NEW and leg.intent is not None:
             # Accepted, and the stream has not told its state; or nobody has answered at all.
-            late = now_ns - leg.updated_ns > limits.RECONCILE_QUIET_S * _SECOND_NS
-            return Inquiry.ORDER if late else None
+            return Inquiry.ORDER if quiet else None
+        if quiet and leg.accepted:
+            return Inquiry.ORDER
         pending = leg.pending()
         if pending and now_ns > bound_ns(pending[0]):
             return Inquiry.ORDER
-        if leg.fills_missing and now_ns - leg.updated_ns > limits.RECONCILE_QUIET_S * _SECOND_NS:
+        if leg.fills_missing and quiet:
             return Inquiry.FILLS if leg.order_id else Inquiry.ORDER
         return None
 
