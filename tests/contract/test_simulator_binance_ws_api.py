@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
+import time
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
 from support.binance_front import Front, eventually, with_front
 from support.binance_signed import ApiSocket, SignedClient, api_socket, hmac_hex, limit
+from yarl import URL
 
 from thespian_connector.simulator.binance.auth import sorted_payload, without_signature
 
@@ -277,6 +283,65 @@ def test_weight_is_shared_with_rest_and_429_tells_until_when() -> None:
         assert error["data"]["retryAfter"] > error["data"]["serverTime"] > 10**12
 
     run(check, weight_limit=200, weight_window_s=86_400)
+
+
+class Ed25519:
+    """The account's Ed25519 key."""
+
+    def __init__(self, client: SignedClient) -> None:
+        (key,) = [key for key in client.front.venue.account.keys if key.kind == "ed25519"]
+        self.api_key = key.api_key
+        private = serialization.load_pem_private_key(key.secret.encode(), None)
+        assert isinstance(private, ed25519.Ed25519PrivateKey)
+        self._private = private
+
+    def sign(self, payload: str) -> str:
+        return base64.b64encode(self._private.sign(payload.encode())).decode()
+
+    def signed(self, **params: object) -> dict[str, object]:
+        full = {"apiKey": self.api_key, "timestamp": int(time.time() * 1000), **params}
+        return {**full, "signature": self.sign("&".join(f"{name}={full[name]}" for name in sorted(full)))}
+
+
+def test_a_session_of_an_ed25519_key_needs_no_further_signature() -> None:
+    async def check(client: SignedClient, socket: ApiSocket) -> None:
+        key = Ed25519(client)
+        stamped = {"timestamp": int(time.time() * 1000), "recvWindow": 60_000}
+        assert (await socket.ask("order.place", {**limit("BUY", LOT, FAR), **stamped}, sign=False))["status"] == 401
+        wrong = {**key.signed(), "signature": key.sign("something else")}
+        assert (await socket.ask("session.logon", wrong, sign=False))["error"]["code"] == -1022
+        status = (await socket.ask("session.logon", key.signed(), sign=False))["result"]
+        assert status["apiKey"] == key.api_key
+        assert status["authorizedSince"] >= status["connectedSince"] > 0
+        assert (await socket.ask("userDataStream.subscribe", sign=False))["result"] == {"subscriptionId": 0}
+        placed = await socket.ask("order.place", {**limit("BUY", LOT, FAR), **stamped}, sign=False)
+        assert placed["status"] == 200
+        assert (await socket.event())["i"] == placed["result"]["orderId"]
+        unstamped = await socket.ask("order.place", limit("BUY", LOT, FAR), sign=False)
+        assert unstamped["error"]["code"] == -1102
+        # A request with a signature of its own is judged by that.
+        assert (await socket.error("order.cancel", symbol="BTCUSDT", orderId=1))[1] == -2011
+        assert (await socket.ask("session.status", sign=False))["result"]["userDataStream"] is True
+        socket.events.clear()
+        assert (await socket.ask("session.logout", sign=False))["result"]["apiKey"] is None
+        kinds = [document["event"]["e"] for document in socket.events]
+        assert kinds[-1] == "eventStreamTerminated"
+        assert (await socket.ask("openOrders.status", stamped, sign=False))["status"] == 401
+
+    run(check)
+
+
+def test_rest_takes_an_ed25519_signature_in_base64() -> None:
+    async def check(client: SignedClient, socket: ApiSocket) -> None:
+        key = Ed25519(client)
+        headers = {"X-MBX-APIKEY": key.api_key}
+        query = f"timestamp={int(time.time() * 1000)}"
+        for signature, status in ((key.sign(query), 200), (key.sign(query + "0"), 400)):
+            url = URL(f"{client.front.base}/api/v3/account?{query}&signature={quote(signature, safe='')}", encoded=True)
+            async with client.front.http.get(url, headers=headers) as answer:
+                assert answer.status == status
+
+    run(check)
 
 
 # Faults.

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
+
 from thespian_connector.model.decimals import text
 
 from .faults import Fault, Faults
@@ -27,13 +30,26 @@ class SettingError(ValueError):
     """No such setting, or not a number; the message names the choices."""
 
 
+@dataclass(frozen=True)
+class ApiKey:
+    """An API key. `secret` is an HMAC's secret, or the private key of ``ed25519`` as PKCS#8 PEM."""
+
+    api_key: str
+    kind: str
+    secret: str
+
+
 @dataclass
 class Account:
-    """An account with its key pair. Balances are exact; `starting` is what it began with."""
+    """An account with its key pair. Balances are exact; `starting` is what it began with.
+
+    `api_key` is also the account's name; `more_keys` are keys of other kinds to it.
+    """
 
     api_key: str
     secret: str
     starting: dict[str, Decimal]
+    more_keys: tuple[ApiKey, ...] = ()
     free: dict[str, Decimal] = field(init=False)
     locked: dict[str, Decimal] = field(init=False)
 
@@ -44,7 +60,13 @@ class Account:
     def document(self) -> dict[str, Any]:
         """As ``/truth/<venue>/account`` tells it."""
         balances = {asset: text(amount) for asset, amount in self.starting.items()}
-        return {"api_key": self.api_key, "secret": self.secret, "balances": balances}
+        keys = [{"api_key": key.api_key, "kind": key.kind, "secret": key.secret} for key in self.keys]
+        return {"api_key": self.api_key, "secret": self.secret, "keys": keys, "balances": balances}
+
+    @property
+    def keys(self) -> tuple[ApiKey, ...]:
+        """All its keys, that of HMAC first."""
+        return (ApiKey(self.api_key, "hmac", self.secret), *self.more_keys)
 
     def balances(self) -> list[dict[str, str]]:
         """Free and locked per asset."""
@@ -59,7 +81,16 @@ def seeded_account(seed: int, venue: str) -> Account:
     letters = string.ascii_letters + string.digits
     lengths = (18, 36) if venue == "bybit" else (64, 64)
     api_key, secret = ("".join(rng.choices(letters, k=length)) for length in lengths)
-    return Account(api_key, secret, dict(_STARTING))
+    more = (ApiKey("".join(rng.choices(letters, k=64)), "ed25519", _ed25519(rng)),) if venue == "binance" else ()
+    return Account(api_key, secret, dict(_STARTING), more)
+
+
+def _ed25519(rng: random.Random) -> str:
+    """A private key of the simulation, the same for the same seed."""
+    key = ed25519.Ed25519PrivateKey.from_private_bytes(rng.randbytes(32))
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
 
 
 class Venue:

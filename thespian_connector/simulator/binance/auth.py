@@ -7,13 +7,18 @@ comes in, before it is forwarded, and before the engine takes it.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import re
 from collections.abc import Mapping
 from decimal import Decimal
 
-from thespian_connector.simulator.venue import Account, Venue
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
+
+from thespian_connector.simulator.venue import Account, ApiKey, Venue
 
 from .errors import ApiError, illegal, missing
 
@@ -49,28 +54,54 @@ def sorted_payload(params: Mapping[str, str]) -> bytes:
     return "&".join(f"{name}={params[name]}" for name in sorted(params) if name != "signature").encode()
 
 
+class Key:
+    """An API key and the account that it is of."""
+
+    def __init__(self, account: Account, key: ApiKey) -> None:
+        self.account = account
+        self.api_key = key.api_key
+        self.is_hmac = key.kind == "hmac"
+        self._secret = key.secret.encode()
+        self._public: ed25519.Ed25519PublicKey | None = None
+        if not self.is_hmac:
+            private = serialization.load_pem_private_key(self._secret, None)
+            assert isinstance(private, ed25519.Ed25519PrivateKey), "keys are of HMAC or Ed25519"
+            self._public = private.public_key()
+
+    def fits(self, payload: bytes, signature: str) -> bool:
+        """Whether a signature is this key's of a payload: hexadecimal of any case, or base64 of Ed25519."""
+        if self._public is None:
+            expected = hmac.new(self._secret, payload, hashlib.sha256).hexdigest()
+            return signature.isascii() and hmac.compare_digest(signature.lower(), expected)
+        try:
+            self._public.verify(base64.b64decode(signature, validate=True), payload)
+        except (ValueError, InvalidSignature):
+            return False
+        return True
+
+
 class Auth:
     """The keys of one venue."""
 
     def __init__(self, venue: Venue) -> None:
         self._venue = venue
+        self._keys = {key.api_key: Key(venue.account, key) for key in venue.account.keys}
 
-    def account(self, api_key: str | None, surfaces: tuple[str, ...]) -> Account:
-        """The account of an API key.
+    def key(self, api_key: str | None, surfaces: tuple[str, ...]) -> Key:
+        """The key of that name.
 
         :raises ApiError: -2014 it looks like no key, -2015 it is none, or was revoked.
         """
-        account = self._venue.account
         if api_key is None or not _KEY.fullmatch(api_key):
             self._venue.usage.auth_failures += 1
             raise ApiError(-2014, "API-key format invalid.", 401)
-        known = api_key == account.api_key
-        if not known or self._venue.take(surfaces, "key_revoked") is not None:
+        key = self._keys.get(api_key)
+        if key is None or self._venue.take(surfaces, "key_revoked") is not None:
             self._venue.usage.auth_failures += 1
-            raise InvalidKey(revoked=known)
-        return account
+            raise InvalidKey(revoked=key is not None)
+        return key
 
-    def signed(self, account: Account, values: Mapping[str, str], payload: bytes, arrived_ms: Decimal) -> None:
+    def signed(self, key: Key, values: Mapping[str, str], payload: bytes, arrived_ms: Decimal) -> None:
         """Check the time and the signature of a request that came in at `arrived_ms`, the venue's clock.
 
         :raises ApiError: -1102, -1100, -1131, -1021, -1022.
@@ -79,14 +110,20 @@ class Auth:
             if not values.get(name):
                 raise missing(name)
         self.in_time(values, arrived_ms)
-        expected = hmac.new(account.secret.encode(), payload, hashlib.sha256).hexdigest()
-        given = values["signature"].lower()
-        if not payload.isascii() and values.get("apiKey") is None:
-            # What is not percent-encoded is refused since 2026-01-15, even if it is signed as it was sent.
-            given = ""
-        if not given.isascii() or not hmac.compare_digest(given, expected):
+        # What is not percent-encoded is refused since 2026-01-15, even if it is signed as it was sent.
+        encoded = payload.isascii() or "apiKey" in values
+        if not encoded or not key.fits(payload, values["signature"]):
             self._venue.usage.auth_failures += 1
             raise invalid_signature()
+
+    def stamped(self, values: Mapping[str, str], arrived_ms: Decimal) -> None:
+        """Check the time of a request that needs no signature.
+
+        :raises ApiError: -1102, -1100, -1131, -1021.
+        """
+        if not values.get("timestamp"):
+            raise missing("timestamp")
+        self.in_time(values, arrived_ms)
 
     def in_time(self, values: Mapping[str, str], now_ms: Decimal) -> None:
         """One of the three gates.

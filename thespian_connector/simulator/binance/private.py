@@ -22,6 +22,7 @@ from .ticketing import TICKET_PARAMS
 from .trading import CANCEL_PARAMS, REPLACE_PARAMS, Outcome, PrivateCall, Trading, make_desk
 from .user_events import UserEvents
 
+PREFIX = "/api/v3/"
 #: What every signed request may have.
 SIGNED = ("timestamp", "recvWindow", "signature")
 
@@ -57,7 +58,7 @@ class Request:
     """A private request, however it came in.
 
     :param values: its parameters; of REST those of query and body together.
-    :param payload: what its signature is of.
+    :param payload: what its signature is of; None: it needs none, for its connection is logged on with the key.
     :param time_unit: the unit of times that the client wants, in Binance's words.
     :param surfaces: see :class:`Write`.
     :param arrived_ms: when it came in, by the venue's clock.
@@ -66,7 +67,7 @@ class Request:
 
     endpoint: PrivateEndpoint
     values: Mapping[str, str]
-    payload: bytes
+    payload: bytes | None
     api_key: str | None
     time_unit: str | None
     surfaces: tuple[str, ...]
@@ -79,7 +80,7 @@ class Request:
         values = self.values
         client_id = values.get("newClientOrderId", "") if self.endpoint.write in ("place", "cancel_replace") else ""
         return Write(
-            path=self.endpoint.path if "rest" in self.surfaces else self.endpoint.ws_method,
+            path=PREFIX + self.endpoint.path if "rest" in self.surfaces else self.endpoint.ws_method,
             method=self.endpoint.method if "rest" in self.surfaces else "WS",
             ops=self.endpoint.ops,
             surfaces=self.surfaces,
@@ -113,9 +114,13 @@ class PrivateDoor:
         :raises ApiError: it is refused.
         """
         factor = time_factor(request.time_unit)
-        account = self.auth.account(request.api_key, request.surfaces)
+        key = self.auth.key(request.api_key, request.surfaces)
+        account = key.account
         known = (*request.endpoint.known, *SIGNED, *request.known)
-        self.auth.signed(account, request.values, request.payload, request.arrived_ms)
+        if request.payload is None:
+            self.auth.stamped(request.values, request.arrived_ms)
+        else:
+            self.auth.signed(key, request.values, request.payload, request.arrived_ms)
         params = Params(request.values, known, self.venue.markets)
         # A request that was held up meets the later gates; by then an order counts.
         now_ms = self.now_ms(request.surfaces)

@@ -14,10 +14,9 @@ from thespian_connector.simulator.writes import Done, Injected, answered, note, 
 from .auth import without_signature
 from .errors import ApiError, json_response
 from .limits import IpLimits, Refusal
-from .private import PRIVATE_ENDPOINTS, PrivateDoor, PrivateEndpoint, Request
+from .private import PREFIX, PRIVATE_ENDPOINTS, PrivateDoor, PrivateEndpoint, Request
 from .refusals import refuse
 
-PREFIX = "/api/v3/"
 _FORM = "application/x-www-form-urlencoded"
 #: What the venue itself answers when a write's fate is unknown to it; other 5xx come from what stands before it.
 UNKNOWN_OUTCOMES = {

@@ -19,8 +19,8 @@ from .feeds import Feeds
 from .limits import IpLimits, Refusal
 from .market_data import ENDPOINTS, Call, Endpoint, MarketData
 from .params import Params, time_factor
-from .private import PrivateDoor
-from .private_rest import PREFIX, PrivateRest
+from .private import PREFIX, PrivateDoor
+from .private_rest import PrivateRest
 from .refusals import refuse
 
 _REQUEST_FAULTS = ("http_ban", "http_429", "http_5xx", "http_timeout")

@@ -37,8 +37,8 @@ class UserData:
         events.on_event.append(self._on_event)
         venue.faults.listeners.append(self._on_fault)
 
-    def subscribe(self, subscriber: Subscriber, owner: str) -> dict[str, Any]:
-        """Let a connection have an account's events.
+    def subscribe(self, subscriber: Subscriber, owner: str) -> int:
+        """Let a connection have an account's events; the subscription's id.
 
         :raises ApiError: -2035, it has them.
         """
@@ -50,9 +50,9 @@ class UserData:
         if SURFACE not in subscriber.socket.surfaces:
             subscriber.socket.delays = (SURFACE,)
             self._sockets.widen(subscriber.socket, SURFACE)
-        return {"subscriptionId": number}
+        return number
 
-    def unsubscribe(self, subscriber: Subscriber, number: int | None) -> dict[str, Any]:
+    def unsubscribe(self, subscriber: Subscriber, number: int | None) -> None:
         """End one subscription, or all.
 
         :raises ApiError: -2036, there is none.
@@ -62,7 +62,6 @@ class UserData:
             raise ApiError(-2036, "User Data Stream subscription not active.")
         for owner in ended:
             self._terminate(subscriber, owner)
-        return {}
 
     def drop(self, subscriber: Subscriber) -> None:
         """The connection is gone."""

@@ -13,42 +13,38 @@ from thespian_connector.simulator.sockets import INBOUND_BYTES_MAX, PONG, Messag
 from thespian_connector.simulator.venue import Venue
 from thespian_connector.simulator.writes import Done, Injected, answered, note, perform
 
-from .auth import InvalidKey, sorted_payload
+from .auth import InvalidKey
 from .errors import ApiError
 from .feeds import Feeds
 from .keepalive import KeepAlive, Kept
 from .limits import IpLimits, Refusal
 from .market_data import ENDPOINTS, Call, MarketData
 from .params import Params, time_factor
-from .private import PRIVATE_ENDPOINTS, SIGNED, PrivateDoor, PrivateEndpoint, Request
+from .private import PRIVATE_ENDPOINTS, PrivateDoor, PrivateEndpoint, Request
 from .private_rest import UNKNOWN_OUTCOMES
 from .refusals import refuse
 from .reports import stamp
 from .rest import BAN_S, RETRY_AFTER_S
 from .user_data import Subscriber, UserData
 from .ws_requests import PUBLIC_METHODS, RATE_LIMITS, Ask, BadRequest, bad, decode, good, refusal_error, weight_row
+from .ws_session import TRADE_SURFACE as _SURFACE
+from .ws_session import Session
 
 CONNECT_WEIGHT = 2
-SUBSCRIBE_WEIGHT = 2
+SESSION_WEIGHT = 2
 #: Requests of one connection that wait for an answer. A further one is not read before one of them is answered.
 IN_FLIGHT_MAX = 1_000
-_SURFACE = "trade"
-_SIGNED = ("apiKey", RATE_LIMITS, *SIGNED)
-_HMAC_LOGON = "HMAC_SHA256 API key is not supported."
 
 
 class ApiConnection(Kept):
     """One connection."""
 
-    def __init__(
-        self, socket: ServerSocket, address: str, factor: int, rate_limits: bool, time_unit: str | None
-    ) -> None:
-        super().__init__(socket)
+    def __init__(self, subscriber: Subscriber, session: Session, address: str, time_unit: str | None) -> None:
+        super().__init__(subscriber.socket)
+        self.subscriber = subscriber
+        self.session = session
         self.address = address
         self.time_unit = time_unit
-        self.rate_limits = rate_limits
-        self.subscriber = Subscriber(socket, factor)
-        self.connected_ms = 0
         self.in_flight: set[asyncio.Task[None]] = set()
 
 
@@ -112,8 +108,9 @@ class WsApi:
         socket = ServerSocket(self._venue, _SURFACE, request, buffer_bytes_max=limit)
         socket.delays = ()
         rate_limits = request.query.get("returnRateLimits") != "false"
-        connection = ApiConnection(socket, address, factor, rate_limits, unit)
-        connection.connected_ms = self._venue.time_ns() // 1_000_000
+        subscriber = Subscriber(socket, factor)
+        session = Session(self._venue, self._door, self._users, subscriber, rate_limits=rate_limits)
+        connection = ApiConnection(subscriber, session, address, unit)
         self._connections.add(connection)
         self.sockets.add(socket)
         try:
@@ -148,7 +145,7 @@ class WsApi:
 
     async def _request(self, connection: ApiConnection, text: str) -> None:
         try:
-            ask = decode(text, rate_limits=connection.rate_limits)
+            ask = decode(text, rate_limits=connection.session.rate_limits)
         except BadRequest as error:
             reply = bad(error.request_id, ApiError(-1135, str(error)))
             connection.socket.publish(Message(reply), _SURFACE)
@@ -211,11 +208,13 @@ class WsApi:
             raise refusal_error(self._venue, refusal.status, until_ms)
 
     def _signed(self, connection: ApiConnection, ask: Ask, endpoint: PrivateEndpoint) -> Request:
+        # A signature of its own overrides the session's key.
+        key = None if "signature" in ask.values else connection.session.key
         return Request(
             endpoint=endpoint,
             values=ask.values,
-            payload=b"\x00" if ask.has_float else sorted_payload(ask.values),
-            api_key=ask.values.get("apiKey"),
+            payload=ask.payload if key is None else None,
+            api_key=ask.values.get("apiKey") if key is None else key.api_key,
             time_unit=connection.time_unit,
             surfaces=(_SURFACE,),
             arrived_ms=self._door.now_ms((_SURFACE,)),
@@ -232,43 +231,8 @@ class WsApi:
             self._charge(connection, public.weight(params))
             now_ns = self._venue.now_ns(_SURFACE, ask.method)
             return public.handler(self._data, Call(params, now_ns, connection.subscriber.factor))
-        return self._session(connection, ask)
-
-    def _session(self, connection: ApiConnection, ask: Ask) -> Any:
-        """Session and user data requests; a session of its own needs an Ed25519 key, and no account has one."""
-        subscriber = connection.subscriber
-        self._charge(connection, SUBSCRIBE_WEIGHT)
-        if ask.method == "userDataStream.subscribe.signature":
-            return self._users.subscribe(subscriber, self._owner(ask))
-        if ask.method == "userDataStream.unsubscribe":
-            params = Params(ask.values, ("subscriptionId", *_SIGNED), self._venue.markets)
-            return self._users.unsubscribe(subscriber, params.integer("subscriptionId"))
-        if ask.method == "session.subscriptions":
-            return [{"subscriptionId": number} for number in subscriber.by_owner.values()]
-        if ask.method in ("session.status", "session.logout"):
-            return {
-                "apiKey": None,
-                "authorizedSince": None,
-                "connectedSince": connection.connected_ms * subscriber.factor,
-                "returnRateLimits": connection.rate_limits,
-                "serverTime": stamp(self._venue.now_ns(_SURFACE, ask.method), subscriber.factor),
-                "userDataStream": bool(subscriber.by_owner),
-            }
-        if ask.method == "session.logon":
-            self._owner(ask)
-            raise ApiError(-4056, _HMAC_LOGON)
-        if ask.method == "userDataStream.subscribe":
-            raise ApiError(-1002, "You are not authorized to execute this request: the session is not logged on.", 401)
-        raise ApiError(-1020, f"Unsupported operation: method '{ask.method[:60]}' is not known.")
-
-    def _owner(self, ask: Ask) -> str:
-        """Who signed a request that is no endpoint's."""
-        surfaces = (_SURFACE, "private")
-        account = self._door.auth.account(ask.values.get("apiKey"), surfaces)
-        payload = b"\x00" if ask.has_float else sorted_payload(ask.values)
-        self._door.auth.signed(account, ask.values, payload, self._door.now_ms((_SURFACE,)))
-        Params(ask.values, _SIGNED, self._venue.markets)
-        return account.api_key
+        self._charge(connection, SESSION_WEIGHT)
+        return connection.session.answer(ask)
 
     # Faults and writes.
 

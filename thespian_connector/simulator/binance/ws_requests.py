@@ -15,6 +15,7 @@ import msgspec
 
 from thespian_connector.simulator.venue import Venue
 
+from .auth import sorted_payload
 from .errors import ApiError
 from .limits import IpLimits, interval
 
@@ -50,6 +51,11 @@ class Ask:
     rate_limits: bool
     #: A JSON float is among the parameters: its text is not the client's any more, so no signature can fit.
     has_float: bool
+
+    @property
+    def payload(self) -> bytes:
+        """What its signature must be of; nothing that can be signed if a float is in it."""
+        return b"\x00" if self.has_float else sorted_payload(self.values)
 
 
 class BadRequest(Exception):
