@@ -140,7 +140,7 @@ def test_an_ack_may_be_lost_or_the_socket_drop_with_it_though_the_order_stands()
 def test_answers_come_in_no_promised_order() -> None:
     async def scenario(front: Front, trader: Trader) -> None:
         async with trader.trade() as trade:
-            front.fault("latency", latency_ms=200, count=1, surface="trade", op="create")
+            front.fault("latency", latency_ms=1_000, count=1, surface="trade", op="create")
             await trade.ws.send_json(order_request("order.create", "slow", **LIMIT, price=below(front)))
             await trade.ws.send_json(order_request("order.create", "quick", **LIMIT, price=below(front)))
             answers = [await trade.ws.receive_json(timeout=PATIENCE_S) for _ in range(2)]
@@ -152,7 +152,7 @@ def test_answers_come_in_no_promised_order() -> None:
 def test_a_restart_refuses_what_comes_and_then_ends_the_connection() -> None:
     async def scenario(front: Front, trader: Trader) -> None:
         async with trader.trade() as trade:
-            front.fault("server_shutdown", surface="trade", lead_ms=300)
+            front.fault("server_shutdown", surface="trade", lead_ms=1_500)
             assert (await trade.order("order.create", **LIMIT, price=below(front)))["retCode"] == 10019
             message = await trade.ws.receive(timeout=PATIENCE_S)
             assert message.type is aiohttp.WSMsgType.CLOSE
