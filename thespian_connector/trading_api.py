@@ -104,7 +104,7 @@ class TradingCalls:
             )
         except ValueError as error:
             raise InvalidOrder(str(error), client_order_id=name) from None
-        deadline = self._deadline(timeout_s)
+        deadline, begun_ns = self._deadline(timeout_s), time.time_ns()
         told = self._command("place", exchange, name, {"order": plain(order)}, deadline)
         ends_at_once = order.type is OrderType.MARKET or order.time_in_force is not TimeInForce.GTC
 
@@ -112,7 +112,10 @@ class TradingCalls:
             known = now.status.terminal if ends_at_once else now.status not in _UNDECIDED
             return known and sum((fill.quantity for fill in now.fills), ZERO) >= now.filled
 
-        told = self._follow(told, decided, deadline)
+        if told.updated_ns < begun_ns:  # it was there before: OrderState knows what became of it since
+            told = self._look(exchange, name, decided, deadline) or told
+        else:
+            told = self._follow(told, decided, deadline)
         if not told.outcome_known:
             raise _unknown(exchange, name, told.reason)
         if told.status is OrderStatus.REJECTED:
@@ -352,7 +355,8 @@ class TradingCalls:
 
     def _look(self, exchange: str, name: str, enough: Callable[[Order], bool], deadline: float) -> Order | None:
         """The order once it is as `enough` says, or as it is at the deadline; None: OrderState was not heard."""
-        arguments = {"exchange": exchange, "client_order_id": name, "deadline_mono_ns": int(deadline * _NS)}
+        terms = {"changes": True, "deadline_mono_ns": int(deadline * _NS)}
+        arguments = {"exchange": exchange, "client_order_id": name, **terms}
         seen: Order | None = None
         while True:
             left = deadline + ORDER_ANSWER_GRACE_S - time.monotonic()

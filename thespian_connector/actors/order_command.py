@@ -5,6 +5,7 @@ The only writer of the stream ``commands/<exchange>``. OrderState asks it for wh
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -21,7 +22,7 @@ from thespian_connector.limits import (
 )
 from thespian_connector.model import NewOrder, Order
 from thespian_connector.model.decimals import dec
-from thespian_connector.model.errors import ConnectorError, Refused, UsageError
+from thespian_connector.model.errors import ConnectorError, OrderNotFound, Refused, UsageError
 from thespian_connector.net.commands import Commands
 from thespian_connector.net.trading import TradeRest
 from thespian_connector.orders.codec import decode, encode
@@ -58,6 +59,8 @@ class OrderCommand(Component):
         self._durable = Mailbox()
         self.facts = FactsSource(self.incarnation, self.send, self._load_after)
         self.watch_mailbox(self._durable, self._on_durable)
+        self.slow["cancel_all"] = self.cancel_all
+        self._trade: TradeRest | None = None
         self.start_worker("loader")
         self.upkeep = Upkeep(self.name, self.venue, self.worker)
         self.worker.submit(self._load)
@@ -194,8 +197,20 @@ class OrderCommand(Component):
         )
         self.facts.begin(last)
         commands.start(journal, last)
-        self.commands = commands
+        self.commands, self._trade = commands, trade
         logger.info("%s takes orders: %d entries read, %d interrupted", self.name, last, len(interrupted))
+
+    def cancel_all(self, arguments: Arguments) -> list[str]:
+        """Every open order on the account, whoever placed it, symbol by symbol; returns the venue's names of those."""
+        if self._trade is None:
+            raise Refused(f"{self.name} takes no orders yet: {self._why_not}")
+        deadline = arguments["deadline_mono_ns"] / _NS
+        natives = sorted({order.native for order in self._trade.open_orders(None, deadline)})
+        for native in natives:
+            self.worker.beat()
+            with contextlib.suppress(OrderNotFound):  # the last of them has just ended
+                self._trade.cancel_all(native, deadline)
+        return natives
 
     # -- quick
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ._output import console, print_document, progress, table
+
+#: Of averages and what comes from them.
+_SHOWN_STEP = Decimal("0.00000001")
 
 if TYPE_CHECKING:
     from thespian_connector.model import Balance, FeeRates, Position
@@ -85,15 +89,23 @@ def _print_positions(positions: Iterable[Position]) -> None:
     for one in positions:
         fees = ", ".join(f"{text(fee)} {asset}" for asset, fee in one.fees.items())
         unrealized = "-" if one.unrealized_pnl is None else _pnl(one.unrealized_pnl)
-        numbers = (text(one.quantity), text(one.avg_cost), _pnl(one.realized_pnl), unrealized)
+        numbers = (text(one.quantity), text(_short(one.avg_cost)), _pnl(one.realized_pnl), unrealized)
         shown.add_row(one.exchange, one.symbol, *numbers, fees or "-")
     console().print(shown)
 
 
-def _pnl(value: Any) -> str:
+def _pnl(value: Decimal) -> str:
     from thespian_connector.model import text
 
-    return f"[{'red' if value < 0 else 'green'}]{text(value)}[/]" if value else text(value)
+    shown = text(_short(value))
+    return f"[{'red' if value < 0 else 'green'}]{shown}[/]" if value else shown
+
+
+def _short(value: Decimal) -> Decimal:
+    """For people: averages have 34 digits, ``--json`` shows them."""
+    from thespian_connector.model import quantize_half_even
+
+    return quantize_half_even(value, _SHOWN_STEP)
 
 
 def _print_fees(fees: Iterable[FeeRates]) -> None:

@@ -25,7 +25,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         action="append",
         default=[],
         metavar="C",
-        help="book, trade, ticker, status; of all exchanges together: merged, best; may be repeated (default: book)",
+        help="book, trade, ticker, status; of our account: order, fill, balance (of the symbol's two assets); of all"
+        " exchanges together: merged, best; may be repeated (default: book)",
     )
     watch.add_argument("--exchange", action="append", default=[], metavar="X", help="only this one; may be repeated")
     watch.add_argument("-n", dest="count", type=int, metavar="N", help="end after N events")
@@ -53,7 +54,7 @@ def run_watch(args: argparse.Namespace) -> int:
 
 def event_document(event: BusEvent) -> dict[str, Any]:
     """The event as `watch --json` prints it: the record's fields after what the bus knows of it."""
-    from thespian_connector.model import plain
+    from thespian_connector.model import Order, plain
 
     head = {
         "kind": event.kind,
@@ -62,7 +63,8 @@ def event_document(event: BusEvent) -> dict[str, Any]:
         "sequence": event.sequence,
         "incarnation": event.incarnation,
     }
-    return {**plain(event.record), **head}
+    known = {"outcome_known": event.record.outcome_known} if isinstance(event.record, Order) else {}
+    return {**plain(event.record), **known, **head}
 
 
 def event_line(document: dict[str, Any]) -> str:
@@ -122,6 +124,26 @@ def _status(document: dict[str, Any]) -> str:
     return f"{paint(trust, trust_colour(trust))} update {document['update_id']} {document['reason']}".rstrip()
 
 
+def _order(document: dict[str, Any]) -> str:
+    amount = document["quantity"] or f"{document['quote_quantity']} (quote)"
+    price = f" @ {document['price']}" if document["price"] else f" {document['type']}"
+    filled = f" filled {document['filled']}" if document["filled"] != "0" else ""
+    colour = "yellow" if document["status"] == "UNKNOWN" else "bold"
+    head = (
+        f"{document['client_order_id']} {paint(document['status'], colour)} {document['side']} {amount}{price}{filled}"
+    )
+    return f"{head} {document['reason']}".rstrip()
+
+
+def _fill(document: dict[str, Any]) -> str:
+    fee = f" fee {document['fee']} {document['fee_asset']}".rstrip()
+    return f"{document['execution_id']} {document['quantity']} @ {document['price']}{fee}"
+
+
+def _balance(document: dict[str, Any]) -> str:
+    return f"free {document['free']} locked {document['locked']}"
+
+
 def _marker(document: dict[str, Any]) -> str:
     words = [document["what"], document["channel"], f"{document['missed']} lost" if document["missed"] else ""]
     return paint(" ".join(filter(None, [*words, document["detail"]])), "yellow")
@@ -134,5 +156,8 @@ _LINES = {
     "trade": _trade,
     "ticker": _ticker,
     "status": _status,
+    "order": _order,
+    "fill": _fill,
+    "balance": _balance,
     "marker": _marker,
 }

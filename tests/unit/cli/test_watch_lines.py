@@ -33,6 +33,25 @@ LINES = {
         "9 binance - spread -",
     ),
     "status": ({"trust": "SUSPECT", "update_id": 5, "reason": "a gap", **TIMES}, "SUSPECT update 5 a gap"),
+    "order": (
+        {
+            "client_order_id": "a",
+            "status": "PARTIALLY_FILLED",
+            "side": "buy",
+            "quantity": "2",
+            "quote_quantity": None,
+            "price": "9.5",
+            "filled": "1",
+            "reason": "",
+            "created_ns": 1795319915959341759,
+        },
+        "a PARTIALLY_FILLED buy 2 @ 9.5 filled 1",
+    ),
+    "fill": (
+        {"execution_id": "e", "quantity": "1", "price": "9.5", "fee": "0.1", "fee_asset": "USDT", "time_ns": 1795},
+        "e 1 @ 9.5 fee 0.1 USDT",
+    ),
+    "balance": ({"asset": "BTC", "free": "1", "locked": "0"}, "free 1 locked 0"),
     "marker": ({"what": "missed", "missed": 4, "detail": "", "channel": "trade"}, "missed trade 4 lost"),
 }
 

@@ -58,7 +58,7 @@ class FakeClient:
 
 
 def order(status: OrderStatus = OrderStatus.NEW, name: str = "a", **more: Any) -> Order:
-    terms: dict[str, Any] = {"quantity": Decimal("0.01"), "price": Decimal(60000)} | more
+    terms: dict[str, Any] = {"quantity": Decimal("0.01"), "price": Decimal(60000), "updated_ns": 2**62} | more
     return Order(
         client_order_id=name,
         exchange="bybit",
@@ -183,6 +183,13 @@ def test_an_acknowledgement_is_followed_to_the_venue_s_word() -> None:
     made, client = connector(place=[pending], settled=[Refused("restarting"), OrderNotFound("not yet"), new])
     assert place(made, client_order_id="a") == new
     assert [name for name, _ in client.asked] == ["place", "settled", "settled", "settled"]
+
+
+def test_an_order_that_was_there_before_is_as_orderstate_knows_it() -> None:
+    """OrderCommand hears of no stream: of an older order it knows its own requests only."""
+    before, since = order(updated_ns=1), order(OrderStatus.CANCELED, updated_ns=2)
+    made, _ = connector(place=[before], settled=[since])
+    assert place(made, client_order_id="a") == since
 
 
 def test_fills_that_are_still_under_way_are_waited_for() -> None:
