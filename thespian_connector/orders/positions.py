@@ -26,8 +26,10 @@ class _Running:
     """One symbol's fills in order, and what the first of them add up to."""
 
     def __init__(self) -> None:
-        self.keys: list[tuple[int, int, str]] = []
-        self.fills: dict[str, FillReport] = {}
+        #: (time, length of the execution id, it, order id): in the venue's order, whatever order they came in.
+        self.keys: list[tuple[int, int, str, str]] = []
+        #: By order and execution: an order that meets another of ours gives both the same execution id.
+        self.fills: dict[tuple[str, str], FillReport] = {}
 
 
 class PositionBook:
@@ -37,11 +39,12 @@ class PositionBook:
         self._running: dict[str, _Running] = {}
 
     def add(self, fill: FillReport) -> None:
-        """Counted once, by execution id; one that tells more (the fee) replaces one that told less."""
+        """Counted once, by order and execution id; one that tells more (the fee) replaces one that told less."""
         running = self._running.setdefault(fill.native, _Running())
-        if fill.execution_id not in running.fills:
-            insort(running.keys, (fill.time_ns, len(fill.execution_id), fill.execution_id))
-        running.fills[fill.execution_id] = fill
+        key = (fill.order_id, fill.execution_id)
+        if key not in running.fills:
+            insort(running.keys, (fill.time_ns, len(fill.execution_id), fill.execution_id, fill.order_id))
+        running.fills[key] = fill
 
     def newest_ns(self, native: str) -> int:
         """When the newest known fill was; 0: there is none."""
@@ -56,8 +59,8 @@ class PositionBook:
         running = self._running[native]
         quantity, cost, realized = ZERO, ZERO, ZERO
         fees: dict[str, Decimal] = {}
-        for _, _, execution_id in running.keys:
-            fill = running.fills[execution_id]
+        for _, _, execution_id, order_id in running.keys:
+            fill = running.fills[order_id, execution_id]
             quantity, cost, realized = _fold(quantity, cost, realized, fill, market.base)
             if fill.fee:
                 fees[fill.fee_asset] = CONTEXT.add(fees.get(fill.fee_asset, ZERO), fill.fee)

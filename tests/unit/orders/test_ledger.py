@@ -149,6 +149,15 @@ def test_positions(fills: list[tuple[str, str, str, str, str]], expected: tuple[
     assert position.unrealized_pnl is None
 
 
+def test_an_order_that_meets_our_own_is_two_fills_of_one_execution() -> None:
+    told = folded(
+        executed(fill("x", 1, "1", "100", at=1, fee="0.1")),
+        executed(fill("y", 1, "1", "100", at=1, side=Side.SELL, fee="0.1")),
+    )
+    [position] = told.positions({})
+    assert (position.quantity, position.realized_pnl, position.fees) == (D(0), D(0), {"USDT": D("0.2")})
+
+
 def test_positions_do_not_depend_on_the_order_of_arrival() -> None:
     fills = [
         executed(fill("x", 1, "1", "100", at=1)),
