@@ -104,14 +104,17 @@ class TradingCalls:
             )
         except ValueError as error:
             raise InvalidOrder(str(error), client_order_id=name) from None
-        deadline, begun_ns = self._deadline(timeout_s), time.time_ns()
-        told = self._command("place", exchange, name, {"order": plain(order)}, deadline)
+        return self._place(order, self._deadline(timeout_s))
+
+    def _place(self, order: NewOrder, deadline: float) -> Order:
+        exchange, name, begun_ns = order.exchange, order.client_order_id, time.time_ns()
         ends_at_once = order.type is OrderType.MARKET or order.time_in_force is not TimeInForce.GTC
 
         def decided(now: Order) -> bool:
             known = now.status.terminal if ends_at_once else now.status not in _UNDECIDED
             return known and sum((fill.quantity for fill in now.fills), ZERO) >= now.filled
 
+        told = self._command("place", exchange, name, {"order": plain(order)}, deadline)
         if told.updated_ns < begun_ns:  # it was there before: OrderState knows what became of it since
             told = self._look(exchange, name, decided, deadline) or told
         else:
