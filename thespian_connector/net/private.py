@@ -133,6 +133,7 @@ class PrivateSession:
     :param on_facts: called on the session's thread with what one read brought, in its order, and with Connected and
         Disconnected. What it raises ends the session.
     :param budget: guards the venue's limit of connects, for all sessions of the host together.
+    :param login_retry_s: the pause after a refused login; it doubles with each in a row.
     :param on_failure: called at the end of the thread with what ended it, if that was not `stop`. Without it the
         exception goes on to `threading.excepthook`.
     :raises ConfigError: the venue's endpoints lack the private one.
@@ -149,6 +150,7 @@ class PrivateSession:
         budget: Budget | None = None,
         rng: random.Random | None = None,
         timing: FeedTiming | None = None,
+        login_retry_s: float = limits.LOGIN_RETRY_FIRST_S,
         time_ns: Callable[[], int] = time.time_ns,
         on_failure: Callable[[BaseException], None] | None = None,
         name: str = "private",
@@ -167,6 +169,7 @@ class PrivateSession:
         self._timing = timing = timing or FeedTiming()
         self._rng = rng = rng or random.Random()
         self._time_ns = time_ns
+        self._login_retry_s = login_retry_s
         self._on_failure = on_failure
         self._name = name
         self._counters: dict[str, int] = {}
@@ -321,7 +324,7 @@ class PrivateSession:
         """Seldom tried again: a venue bans who insists. The owner is told, whatever was told before."""
         self._count("refused")
         self.refusal = AuthError(f"{self._trading.exchange}: {reason}", exchange=self._trading.exchange)
-        pause_s = min(limits.LOGIN_RETRY_MAX_S, limits.LOGIN_RETRY_FIRST_S * 2.0 ** min(self._refusals, 30))
+        pause_s = min(limits.LOGIN_RETRY_MAX_S, self._login_retry_s * 2.0 ** min(self._refusals, 30))
         self._refusals += 1
         self._login_due_ns = time.monotonic_ns() + int(pause_s * self._rng.uniform(0.5, 1.0) * _NS)
         line.state = _State.LOGIN
