@@ -538,3 +538,18 @@ def test_measuring_the_clock_tells_the_budget_where_minutes_end(start: Start) ->
     assert clock.now_ms() - time.time() * 1000 == pytest.approx(ahead_ms, abs=500)
     with each.budget._ledger.transaction() as state:
         assert (state.now_ns + state.offset_ns - time.time_ns()) / 1e6 == pytest.approx(ahead_ms, abs=500)
+
+
+def test_a_caller_is_told_when_a_request_is_written_and_before_its_answer_is_read(start: Start) -> None:
+    hold, told = threading.Event(), threading.Event()
+    fixture = start(document({}), Reply(hold=hold))
+    fixture.client.call(GET)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(fixture.client.call, ORDER, on_sent=told.set)
+        assert told.wait(20)
+        assert not answer.done()
+        hold.set()
+        answer.result(20)
+    told.clear()
+    fixture.client.call(GET)
+    assert not told.is_set(), "the next on the same connection is another's"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from thespian_connector.drivers.registry import trading_for
 from thespian_connector.net.account import AccountBudget
 from thespian_connector.net.trading import TradeRest
@@ -11,9 +13,10 @@ from .settings import ExchangeStart
 from .venue import Venue
 
 
-def trade_rest(start: ExchangeStart, venue: Venue) -> TradeRest:
-    """:raises ConfigError: the key is not where the config says."""
+def trade_rest(start: ExchangeStart, venue: Venue, on_sent: Callable[[], None] | None = None) -> TradeRest:
+    """:param on_sent: called when a write is on its way.
+    :raises ConfigError: the key is not where the config says."""
     trading = trading_for(start.exchange)
     signer = signer_for(start)
     account = AccountBudget.of(trading, signer, venue.budget.path.parent)
-    return TradeRest(trading, venue.client, signer, venue.clock, account)
+    return TradeRest(trading, venue.client, signer, venue.clock, account, on_sent=on_sent)

@@ -55,6 +55,7 @@ class OrderCommand(Component):
         self.commands: Commands | None = None
         self._store: Store | None = None
         self._why_not = "its journal is being read"
+        self.crash_point = crash_points(self.context, self.name)
         self._ending = threading.Event()
         self._durable = Mailbox()
         self.facts = FactsSource(self.incarnation, self.send, self._load_after)
@@ -153,7 +154,7 @@ class OrderCommand(Component):
             self.worker.beat()
             try:
                 if journal is None:
-                    trade = trade_rest(self.start, self.venue)
+                    trade = trade_rest(self.start, self.venue, lambda: self.crash_point("after_send"))
                     store = self._store = open_store(self.start.store.url, Durability(self.start.store.durability))
                     journal = store.open(self.stream)
                 self.venue.load_instruments()
@@ -193,7 +194,7 @@ class OrderCommand(Component):
             self.venue.instrument,
             on_durable=lambda first, bodies: self._durable.put((first, bodies)),
             on_failure=lambda error: crash(f"{self.name}'s commands", error),
-            crash_point=crash_points(self.context, self.name),
+            crash_point=self.crash_point,
         )
         self.facts.begin(last)
         commands.start(journal, last)

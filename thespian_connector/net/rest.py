@@ -45,6 +45,7 @@ class _Call(NamedTuple):
     deadline: float
     bypass: bool
     sign: Sign | None
+    on_sent: Callable[[], None] | None
 
 
 class RestClient:
@@ -117,6 +118,7 @@ class RestClient:
         bypass: bool = False,
         share: bool = True,
         sign: Sign | None = None,
+        on_sent: Callable[[], None] | None = None,
     ) -> bytes:
         """The body of a good answer.
 
@@ -127,12 +129,13 @@ class RestClient:
         :param bypass: pass an open breaker (cancels, order queries, the kill switch).
         :param share: let equal GETs that are in the air at the same time be one request.
         :param sign: makes the request that is sent of `request`, at the last moment before each try.
+        :param on_sent: called when a try is written, before its answer is read.
         :raises DeadlineExceeded, LimitExceeded, CircuitOpen: nothing was sent.
         :raises NotSent, AnswerLost, ServerFault: no usable answer.
         :raises ExchangeError: whatever else the venue answered.
         """
         budgeted_s = limits.REST_CALL_S_MAX if deadline_s is None else deadline_s
-        call = _Call(request, priority, self._monotonic() + budgeted_s, bypass, sign)
+        call = _Call(request, priority, self._monotonic() + budgeted_s, bypass, sign, on_sent)
         if share and sign is None and request.method == "GET" and not request.body and not request.headers:
             key = (request.path, request.query, priority, bypass)
             return self._flights.do(key, lambda: self._with_retries(call), call.deadline)
@@ -177,7 +180,7 @@ class RestClient:
             if self.budget.fresh(grant):  # else we were stopped in between, and its window may be over
                 break
         with breaker.guard(bypass=call.bypass):
-            return self._judge(request, self._exchange(request, grant, call.deadline))
+            return self._judge(request, self._exchange(request, grant, call.deadline, on_sent=call.on_sent))
 
     def _grant(self, call: _Call) -> Grant:
         left_s = call.deadline - self._monotonic()
@@ -208,7 +211,15 @@ class RestClient:
 
     # -- one exchange
 
-    def _exchange(self, request: RestRequest, grant: Grant, deadline: float, *, correct: bool = True) -> Answer:
+    def _exchange(
+        self,
+        request: RestRequest,
+        grant: Grant,
+        deadline: float,
+        *,
+        correct: bool = True,
+        on_sent: Callable[[], None] | None = None,
+    ) -> Answer:
         left_s = deadline - self._monotonic()
         if left_s <= 0:
             raise DeadlineExceeded(f"{self.driver.exchange}: too late for {request.method} {request.path}, not sent")
@@ -217,6 +228,7 @@ class RestClient:
             connect_s=min(self._connect_timeout_s, left_s),
             read_s=min(self._timeout_s, left_s),
             deadline=deadline,
+            on_sent=on_sent,
         )
         if correct:
             self.budget.correct(grant, self.driver.usage(answer.headers))

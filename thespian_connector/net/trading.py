@@ -32,6 +32,7 @@ class TradeRest:
     answer of an accepted request cannot be read.
 
     :param account: the budget of the account's own limits (kinds "place", "amend", "cancel", "query"), None: none.
+    :param on_sent: called each time that a write is on its way and its answer not read.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class TradeRest:
         account: Budget | None = None,
         *,
         recv_window_ms: int = limits.RECV_WINDOW_MS,
+        on_sent: Callable[[], None] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.trading = trading
@@ -51,6 +53,7 @@ class TradeRest:
         self.recv_window_ms = recv_window_ms
         self._signer = signer
         self._account = account
+        self._on_sent = on_sent
         self._monotonic = monotonic
 
     def auth(self) -> Auth:
@@ -103,7 +106,7 @@ class TradeRest:
         priority = Priority.CANCEL if kind == "cancel" else Priority.ORDER
         if self._account is not None:
             self._account.acquire(kind, 1, priority, max(0.0, deadline - self._monotonic()))
-        return self._call(build, priority, deadline, bypass=kind == "cancel")
+        return self._call(build, priority, deadline, bypass=kind == "cancel", on_sent=self._on_sent)
 
     # -- reads
 
@@ -184,7 +187,15 @@ class TradeRest:
 
     # -- both
 
-    def _call(self, build: Build, priority: Priority, deadline: float, *, bypass: bool) -> bytes:
+    def _call(
+        self,
+        build: Build,
+        priority: Priority,
+        deadline: float,
+        *,
+        bypass: bool,
+        on_sent: Callable[[], None] | None = None,
+    ) -> bytes:
         def sign(request: RestRequest) -> RestRequest:
             if self._monotonic() >= deadline:
                 raise DeadlineExceeded(
@@ -198,4 +209,5 @@ class TradeRest:
             deadline_s=max(0.0, deadline - self._monotonic()),
             bypass=bypass,
             sign=sign,
+            on_sent=on_sent,
         )

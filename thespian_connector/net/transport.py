@@ -43,24 +43,32 @@ class _NoQueries(logging.Filter):
 for _name in ("urllib3.connectionpool", "urllib3.connection", "urllib3.response", "urllib3.util.retry"):
     logging.getLogger(_name).addFilter(_NoQueries())
 
-#: Whether this thread is opening a connection: until it is open no byte of a request has left.
-_opening = threading.local()
+#: Of this thread's exchange. `opening`: the connection is being opened, until then no byte of the request has left.
+#: `on_sent`: whom to tell when all of them have.
+_exchange = threading.local()
 
 
-class _Opening:
-    """Marks `connect`, TLS and a proxy's tunnel included, so that its failures are told from lost answers."""
+class _Marked:
+    """Marks `connect`, TLS and a proxy's tunnel included, so that its failures are told from lost answers; and the
+    moment between the request and its answer."""
 
     def connect(self) -> None:
-        _opening.now = True
+        _exchange.opening = True
         super().connect()  # type: ignore[misc]  # mixed into urllib3's connections below
-        _opening.now = False
+        _exchange.opening = False
+
+    def getresponse(self) -> Any:
+        on_sent = getattr(_exchange, "on_sent", None)
+        if on_sent is not None:
+            on_sent()
+        return super().getresponse()  # type: ignore[misc]  # as above
 
 
-class _HTTPConnection(_Opening, HTTPConnection):
+class _HTTPConnection(_Marked, HTTPConnection):
     pass
 
 
-class _HTTPSConnection(_Opening, HTTPSConnection):
+class _HTTPSConnection(_Marked, HTTPSConnection):
     pass
 
 
@@ -132,17 +140,26 @@ class Transport:
     def close(self) -> None:
         self._adapter.close()
 
-    def send(self, request: RestRequest, *, connect_s: float, read_s: float, deadline: float) -> Answer:
+    def send(
+        self,
+        request: RestRequest,
+        *,
+        connect_s: float,
+        read_s: float,
+        deadline: float,
+        on_sent: Callable[[], None] | None = None,
+    ) -> Answer:
         """One exchange; the answer's status is the caller's to judge.
 
         :param deadline: on the monotonic clock; the body must be whole by then.
+        :param on_sent: called when the request is written, before the answer is read.
         :raises NotSent: no byte of the request left.
         :raises AnswerLost: bytes left, and no whole answer came.
         :raises ServerFault: a redirect (refused) or a body above `limits.BODY_BYTES_MAX`.
         :raises UsageError: the target is not spelled as it must be on the wire; nothing was sent.
         """
         prepared = self._prepare(request)
-        _opening.now = False
+        _exchange.opening, _exchange.on_sent = False, on_sent
         failure: TransportError
         try:
             response = self._adapter.send(
@@ -221,7 +238,7 @@ class Transport:
     def _failure(self, request: RestRequest, error: Exception) -> TransportError:
         what = f"{request.method} {request.path}"
         reason = _reason(error)
-        if getattr(_opening, "now", False):
+        if getattr(_exchange, "opening", False):
             return NotSent(
                 f"{self._exchange}: cannot reach {self.where} ({reason}); {_WHAT_TO_CHECK}", exchange=self._exchange
             )
