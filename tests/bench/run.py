@@ -18,6 +18,7 @@ from typing import Any
 import row_bus
 import row_feed
 import row_latency
+import row_order
 import row_recovery
 import row_system
 from rich.console import Console
@@ -32,6 +33,7 @@ ROWS: dict[str, Row] = {
     "bus": (row_bus.measure, row_bus.show),
     "latency": (row_latency.measure, row_latency.show),
     "busy": (row_latency.measure_busy, row_latency.show_busy),
+    "order": (row_order.measure, row_order.show),
     "recovery": (row_recovery.measure, row_recovery.show),
     "start": (row_system.measure_start, row_system.show_start),
     "memory": (row_system.measure_memory, row_system.show_memory),
