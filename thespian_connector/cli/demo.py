@@ -1,4 +1,4 @@
-"""``demo``: a whole system on two local exchanges, a feed killed before your eyes, and what becomes of it."""
+"""``demo``: a whole system on two local exchanges, orders, a feed killed before your eyes, and what becomes of it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from .market import print_merged
 
 if TYPE_CHECKING:
     from thespian_connector.connector import Connector
+    from thespian_connector.model import Order
 
 _SYMBOL = "BTC/USDT"
 _VICTIM = "exchange/binance/market-data/0"
@@ -27,10 +28,11 @@ _HTTP_S_MAX = 10.0
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     demo = subparsers.add_parser(
         "demo",
-        help="start a system on local exchanges, kill a feed, watch it heal",
-        description="Starts a system of its own on two simulated exchanges, shows their merged book, kills a feed's"
-        " process, waits until it has healed, compares every book with the exchanges' own, and stops. Nothing leaves"
-        " this machine and nothing is left behind. Exit code 0 if all of it was as it should be.",
+        help="start a system on local exchanges, trade, kill a feed, watch it heal",
+        description="Starts a system of its own on two simulated exchanges, shows their merged book, places, fills and"
+        " cancels orders on both, kills a feed's process, waits until it has healed, compares every order and book with"
+        " the exchanges' own, and stops. Nothing leaves this machine and nothing is left behind. Exit code 0 if all was"
+        " as it should be.",
     )
     demo.set_defaults(run=run_demo)
 
@@ -48,7 +50,8 @@ def run_demo(args: argparse.Namespace) -> int:
         _act(demo, name, overrides)
     finally:
         shutil.rmtree(Runtime(name).path, ignore_errors=True)
-    demo.result["ok"] = demo.result["books_equal_truth"]
+    traded = demo.result["orders"].values()
+    demo.result["ok"] = demo.result["books_equal_truth"] and bool(traded) and all(one["equal_truth"] for one in traded)
     if args.json:
         print_document(demo.result)
     else:
@@ -66,6 +69,7 @@ def _act(demo: _Demo, name: str, overrides: list[str]) -> None:
         _wait(lambda: _healthy(connector), _START_S_MAX, "every book LIVE and merged")
         demo.result["live_s"] = round(time.monotonic() - begun, 2)
         demo.show(connector)
+        demo.trade(connector)
         demo.kill(connector)
         demo.compare(connector)
         with progress("stopping"):
@@ -96,6 +100,48 @@ class _Demo:
             f" {paint('LIVE', 'green')} after {self.result['live_s']} s. {_SYMBOL}, merged:"
         )
         self._book(connector)
+
+    def trade(self, connector: Connector) -> None:
+        """On each exchange an order that rests, and is cancelled, and one that crosses, and is filled."""
+        for exchange in connector.exchanges():
+            _wait(
+                lambda exchange=exchange: connector.balances(exchange),
+                _HEAL_S_MAX,
+                f"the account at {exchange} is known",
+            )
+            bid = int(connector.order_book(exchange, _SYMBOL, 1).bids[0].price)
+            resting = connector.place_order(
+                exchange, _SYMBOL, side="buy", type="limit", quantity="0.01", price=bid * 9 // 10
+            )
+            crossing = connector.place_order(
+                exchange,
+                _SYMBOL,
+                side="buy",
+                type="limit",
+                time_in_force="ioc",
+                quantity="0.01",
+                price=bid * 101 // 100,
+            )
+            ended = connector.cancel_order(exchange, resting.client_order_id)
+            self.result["orders"][exchange] = {
+                "resting": ended.status.value,
+                "crossing": crossing.status.value,
+                "fills": len(crossing.fills),
+                "equal_truth": all(_order_equals_truth(connector, order) for order in (ended, crossing)),
+            }
+            self._orders(exchange, ended, crossing)
+
+    def _orders(self, exchange: str, ended: Order, crossing: Order) -> None:
+        from thespian_connector.model import text
+
+        bought = ", ".join(f"{text(fill.quantity)} at {text(fill.price)}" for fill in crossing.fills)
+        fees = ", ".join(f"{text(fill.fee)} {fill.fee_asset}" for fill in crossing.fills)
+        equal = self.result["orders"][exchange]["equal_truth"]
+        verdict = paint("just so", "green") if equal else paint("NOT so", "red")
+        self.say(
+            f"{exchange}: an order that rested is {paint(ended.status, 'bold')}, one that crossed is"
+            f" {paint(crossing.status, 'bold')}: {bought or 'nothing'}, fee {fees or '0'}; the exchange has it {verdict}."
+        )
 
     def kill(self, connector: Connector) -> None:
         """SIGKILL, then wait until the books are whole again."""
@@ -174,23 +220,36 @@ def _pid(connector: Connector) -> int:
     return next((int(row["pid"]) for row in rows if row["name"] == _VICTIM and row["state"] == "running"), 0)
 
 
-def _equals_truth(connector: Connector, exchange: str, symbol: str) -> bool:
+def _truth(connector: Connector, path: str, params: dict[str, str] | None = None) -> Any:
+    """What the simulated exchange says of itself."""
     import requests
 
-    from thespian_connector.model import plain
-
     control = connector.status()["system"]["control"]
-    [instrument] = connector.instruments(exchange, [symbol])
-    book = plain(connector.order_book(exchange, symbol))
     with requests.Session() as session:
         session.trust_env = False  # no proxy for loopback
-        answer = session.get(
-            f"{control}/truth/{exchange}/book/{instrument.native}",
-            params={"stream": book["stream"], "update_id": str(book["update_id"])},
-            timeout=_HTTP_S_MAX,
-        )
+        answer = session.get(f"{control}/truth/{path}", params=params, timeout=_HTTP_S_MAX)
     answer.raise_for_status()
-    truth = answer.json()
+    return answer.json()
+
+
+def _order_equals_truth(connector: Connector, order: Order) -> bool:
+    from thespian_connector.model import plain
+
+    def terms(row: dict[str, Any]) -> list[Any]:
+        fills = [[fill[name] for name in ("execution_id", "price", "quantity", "fee")] for fill in row["fills"]]
+        return [row[name] for name in ("client_order_id", "status", "price", "quantity", "filled")] + sorted(fills)
+
+    rows = [row for row in _truth(connector, f"{order.exchange}/orders") if row["order_id"] == order.order_id]
+    return [terms(row) for row in rows] == [terms(plain(order))]
+
+
+def _equals_truth(connector: Connector, exchange: str, symbol: str) -> bool:
+    from thespian_connector.model import plain
+
+    [instrument] = connector.instruments(exchange, [symbol])
+    book = plain(connector.order_book(exchange, symbol))
+    asked = {"stream": book["stream"], "update_id": str(book["update_id"])}
+    truth = _truth(connector, f"{exchange}/book/{instrument.native}", asked)
     return book["trust"] == "LIVE" and all(
         bool(book[side]) and book[side] == truth[side][: len(book[side])] for side in ("bids", "asks")
     )
