@@ -230,7 +230,7 @@ class Ledger:
             avg_price=avg_price,
             fills=tuple(sorted(fills, key=_when)),
             reason=current.reason,
-            created_ns=min((leg.created_ns or leg.updated_ns for leg in legs), default=0),
+            created_ns=min((leg.since_ns for leg in legs), default=0),
             updated_ns=max(leg.updated_ns for leg in legs),
         )
 

@@ -128,6 +128,11 @@ class Leg:
         return self._report is not None or bool(self.fills) or bool(self.order_id)
 
     @property
+    def since_ns(self) -> int:
+        """When it was made: by the venue's word; until that is known, when it was meant, or first heard of."""
+        return self.created_ns or (self.intent.time_ns if self.intent is not None else self.updated_ns)
+
+    @property
     def filled(self) -> Decimal:
         """By the sum of the fills or the venue's cumulative word, whichever knows more."""
         told = self._report.filled if self._report is not None and self._report.filled is not None else ZERO

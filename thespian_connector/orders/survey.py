@@ -100,8 +100,13 @@ class Survey:
     def wait_s(self, now_ns: int) -> float:
         """Until something may be due that is known of now."""
         due_ns = [task.due_ns for key, task in self._tasks.items() if key not in self._air]
-        next_ns = min((*due_ns, self._reconciler.next_ns), default=now_ns)
+        next_ns = min(*due_ns, self._reconciler.next_ns, self._next_round_ns)
         return max(0.0, (next_ns - now_ns) / _NS)
+
+    @property
+    def _next_round_ns(self) -> int:
+        every_s = limits.SURVEY_EVERY_S if self.connected else limits.SURVEY_BLIND_EVERY_S
+        return self._round_ns + int(every_s * _NS)
 
     @property
     def in_air(self) -> int:
@@ -109,8 +114,7 @@ class Survey:
 
     def questions(self, now_ns: int) -> list[Question]:
         """What to ask now; each is then in the air until `answered` or `failed`."""
-        every_s = limits.SURVEY_EVERY_S if self.connected else limits.SURVEY_BLIND_EVERY_S
-        if now_ns >= self._round_ns + int(every_s * _NS):
+        if now_ns >= self._next_round_ns:
             self._begin(now_ns)
         asked = []
         for key, make in self._waiting(now_ns):
@@ -215,8 +219,7 @@ class Survey:
         newest_ns = self._desk.ledger.newest_fill_ns(native)
         if not newest_ns:
             legs = (leg for leg in self._desk.ledger.legs() if leg.native == native)
-            begun = (leg.intent.time_ns if leg.intent is not None else leg.created_ns for leg in legs)
-            newest_ns = min((ns for ns in begun if ns), default=self._began_ns)
+            newest_ns = min((leg.since_ns for leg in legs), default=self._began_ns)
         return max(0, newest_ns - int(limits.FILLS_MARGIN_S * _NS))
 
     # -- answers
