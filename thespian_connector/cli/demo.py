@@ -140,7 +140,8 @@ class _Demo:
         verdict = paint("just so", "green") if equal else paint("NOT so", "red")
         self.say(
             f"{exchange}: an order that rested is {paint(ended.status, 'bold')}, one that crossed is"
-            f" {paint(crossing.status, 'bold')}: {bought or 'nothing'}, fee {fees or '0'}; the exchange has it {verdict}."
+            f" {paint(crossing.status, 'bold')}: {bought or 'nothing'}, fee {fees or '0'}; the exchange has it"
+            f" {verdict}."
         )
 
     def kill(self, connector: Connector) -> None:
