@@ -14,14 +14,16 @@ import requests
 
 
 class Simulator:
-    """``with Simulator(seed=1) as simulator: ...``; further keywords become command line options (``rate=50``)."""
+    """``with Simulator(seed=1) as simulator: ...``; further keywords become command line options (``rate=50``), a tuple
+    one for each of its items."""
 
     def __init__(self, seed: int = 1, **options: object) -> None:
         arguments = ["--seed", str(seed), "--json"]
         for port in ("binance_port", "bybit_port", "control_port"):
             options.setdefault(port, 0)
         for name, value in options.items():
-            arguments += [f"--{name.replace('_', '-')}", str(value)]
+            for each in value if isinstance(value, tuple) else (value,):
+                arguments += [f"--{name.replace('_', '-')}", str(each)]
         self._arguments = arguments
         self._http = requests.Session()
         self._http.trust_env = False
@@ -85,6 +87,9 @@ class Simulator:
         faults = self._call("GET", "/faults")
         listed = faults["faults"] if isinstance(faults, dict) else faults
         return next(int(fault["fired"]) for fault in listed if str(fault["id"]) == fault_id)
+
+    def delete_fault(self, fault_id: str) -> None:
+        self._call("DELETE", f"/faults/{fault_id}")
 
     def clear_faults(self) -> None:
         self._call("DELETE", "/faults")
