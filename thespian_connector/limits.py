@@ -158,6 +158,10 @@ MESSAGE_PREFIX_BYTES_MAX = 16
 #: its time, too.
 STRANGERS_MAX = 100
 STRANGER_S_MAX = 10.0
+#: Contexts that a client keeps to ask with again, and for how long it keeps one that it does not use: far less than the
+#: twenty minutes after which the other side hangs up.
+CONTEXTS_KEPT_MAX = 16
+CONTEXT_KEPT_S_MAX = 60.0
 #: Connections that wait in the kernel until an actor's loop takes them.
 CONNECTIONS_WAITING_MAX = 1024
 #: Requests that Root has under way at one component; further ones are refused until it answers.
@@ -302,8 +306,9 @@ RECONCILE_MAX_S = 5.0
 RECONCILE_QUIET_S = 1.0
 #: Queries may lag behind the engine by this (Bybit: >= 2 s; Binance reads memory, then the database).
 RECONCILE_MARGIN_S = 2.0
-#: Not found so many times in a row, past the bound: it never got there.
+#: Not found so many times in a row, past the bound, this long apart: it never got there.
 RECONCILE_MISSES_MIN = 2
+RECONCILE_AGAIN_S = 0.5
 
 # -- the store (storage/)
 

@@ -119,8 +119,9 @@ class TradingCalls:
             told = self._look(exchange, name, decided, deadline) or told
         else:
             told = self._follow(told, decided, deadline)
-        if not told.outcome_known:
-            raise _unknown(exchange, name, told.reason)
+        unheard = told.status is OrderStatus.PENDING_NEW and told.order_id is None  # no venue has acknowledged it
+        if not told.outcome_known or unheard:
+            raise _unknown(exchange, name, told.reason or "no venue has told of it")
         if told.status is OrderStatus.REJECTED:
             raise Rejected(f"{exchange}: {told.reason or 'rejected'}", exchange=exchange, client_order_id=name)
         return told
@@ -327,12 +328,15 @@ class TradingCalls:
         :param repeat: once it may have been done, whether it may be asked for again.
         """
         arguments = {"exchange": exchange, **terms, "deadline_mono_ns": int(deadline * _NS)}
+        commands = f"exchange/{exchange}/order-command"
         last = deadline + ORDER_ANSWER_GRACE_S
         perhaps = ""
         problem: ConnectorError
         while True:
             try:
-                return self._client.ask(operation, arguments, Order, max(0.0, last - time.monotonic()))
+                return self._client.ask(
+                    operation, arguments, Order, max(0.0, last - time.monotonic()), component=commands
+                )
             except (Interrupted, NotRunning) as error:
                 if isinstance(error, NotRunning) and not perhaps and not self._client.running:
                     raise
@@ -360,11 +364,12 @@ class TradingCalls:
         """The order once it is as `enough` says, or as it is at the deadline; None: OrderState was not heard."""
         terms = {"changes": True, "deadline_mono_ns": int(deadline * _NS)}
         arguments = {"exchange": exchange, "client_order_id": name, **terms}
+        state = f"exchange/{exchange}/order-state"
         seen: Order | None = None
         while True:
             left = deadline + ORDER_ANSWER_GRACE_S - time.monotonic()
             with contextlib.suppress(NotRunning, Refused, OrderNotFound):  # restarting, or it has not heard of it yet
-                seen = self._client.ask("settled", arguments, Order, max(0.0, left))
+                seen = self._client.ask("settled", arguments, Order, max(0.0, left), component=state)
             left = deadline - time.monotonic()
             if left <= 0 or (seen is not None and enough(seen)):
                 return seen

@@ -81,7 +81,7 @@ class OursToAck(Ours):
         )
         deadline_ns = time.monotonic_ns() + int(_TIMEOUT_S * 1e9)
         arguments = {"exchange": self._exchange, "order": plain(order), "deadline_mono_ns": deadline_ns}
-        self._client.ask("place", arguments, Order, _TIMEOUT_S)
+        self._client.ask("place", arguments, Order, _TIMEOUT_S, component=f"exchange/{self._exchange}/order-command")
         return order.client_order_id
 
 

@@ -6,7 +6,7 @@ import pickle
 from collections.abc import Callable
 from typing import Any
 
-from thespian_connector.model.errors import ConnectorError, Refused
+from thespian_connector.model.errors import ConnectorError, Interrupted, Refused
 
 from .base import BaseActor
 from .messages import Address, Message, Reply, Request, ThreadAge, failure, pack, unpack
@@ -26,6 +26,11 @@ def result_of(reply: Reply) -> bytes:
     error = pickle.loads(reply.body)  # noqa: S301 - part of a message whose signature was checked
     assert isinstance(error, ConnectorError)
     raise error
+
+
+def unanswered(component: str, error: ConnectorError) -> ConnectorError:
+    """A question that was not answered was not answered; of a command nobody knows whether it was carried out."""
+    return Interrupted(error.message) if component.endswith("/order-command") else error
 
 
 class Component(BaseActor):

@@ -22,14 +22,13 @@ from thespian_connector.model.errors import (
     ConfigError,
     ConnectorError,
     DeadlineExceeded,
-    Interrupted,
     Refused,
     UnknownExchange,
     UnknownSymbol,
     UsageError,
 )
 
-from .component import Arguments
+from .component import Arguments, unanswered
 from .messages import (
     Address,
     Announce,
@@ -325,7 +324,7 @@ class Root(Supervisor):
             if now > pending.deadline and not pending.expired:
                 pending.expired = True
                 if pending.client is not None:
-                    error = _unanswered(
+                    error = unanswered(
                         pending.component, DeadlineExceeded(f"{pending.component} did not answer in time")
                     )
                     self.send(pending.client, failure(pending.correlation, error))
@@ -344,7 +343,7 @@ class Root(Supervisor):
                     self._gathered(pending.component, b"")
                 elif not pending.expired:
                     words = f"{pending.component} ended while it worked on it; ask again in a moment"
-                    error = _unanswered(pending.component, Refused(words))
+                    error = unanswered(pending.component, Refused(words))
                     self.send(pending.client, failure(pending.correlation, error))
 
     # -- status
@@ -380,11 +379,6 @@ class Root(Supervisor):
         body = pack(document(self.child_context(), self.started_ns, self._known, self._hosts, gather.parts))
         for client, correlation in gather.clients:
             self.send(client, Reply(0, correlation, True, body))
-
-
-def _unanswered(component: str, error: ConnectorError) -> ConnectorError:
-    """A question that was not answered was not answered; of a command nobody knows whether it was carried out."""
-    return Interrupted(error.message) if component.endswith("/order-command") else error
 
 
 def _for(incarnation: int, message: Announce) -> Announce:

@@ -1,31 +1,56 @@
-"""A client of a running system: asks Root, one fresh private context and one correlation id a request."""
+"""A client of a running system: asks Root, or a component itself, with a correlation id of its own for each request."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import socket
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
-from thespian_connector.actors.component import result_of
+from thespian_connector.actors import process
+from thespian_connector.actors.component import result_of, unanswered
 from thespian_connector.actors.messages import Reply, Request, pack, unpack
-from thespian_connector.model.errors import ConnectorError, DeadlineExceeded, NotRunning
+from thespian_connector.model.errors import ConnectorError, DeadlineExceeded, NotRunning, Refused
 
-from . import hardening
+from . import contexts
 from .runtime import Runtime, SystemFile
 
 T = TypeVar("T")
 
-_PROBE_S_MAX = 1.0
-#: How often a question that waits looks whether the life of the system that it was put to has ended.
+#: How often a question that waits looks whether the life that it was put to has ended.
 _LOOK_S = 0.1
-#: Thespian's secret and its patches are the process's, not the connection's: one system a process at a time.
-_attach_lock = threading.Lock()
-_attached: dict[str, Any] = {}
+#: How long to look for a component before Root is asked to pass a question on.
+_FIND_S_MAX = 0.5
+
+
+class _Place:
+    """Where a component's present life is to be asked."""
+
+    def __init__(self, system: SystemFile, component: str, address: str, incarnation: int, pid: int) -> None:
+        """:raises ProcessLookupError: it has just ended."""
+        self.component = component
+        self.address = address
+        self.incarnation = incarnation
+        self._root_incarnation = system.root_incarnation
+        self._pidfd = os.pidfd_open(pid)
+
+    def __del__(self) -> None:
+        """With the last question that waits for it."""
+        if hasattr(self, "_pidfd"):
+            os.close(self._pidfd)
+
+    def lives(self, system: SystemFile) -> bool:
+        return system.root_incarnation == self._root_incarnation and not process.has_exited(self._pidfd)
+
+    def check(self) -> None:
+        """:raises Interrupted, Refused: it has ended; no answer will come."""
+        if process.has_exited(self._pidfd):
+            raise unanswered(
+                self.component, Refused(f"{self.component} ended while it worked on it; ask again in a moment")
+            )
 
 
 class Client:
@@ -36,10 +61,14 @@ class Client:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
+        self._places: dict[str, _Place] = {}
+        self._lock = threading.Lock()
 
     def close(self) -> None:
         """Closes what this process holds open towards the system; the next question opens it again."""
-        _detach(self._runtime.name)
+        with self._lock:
+            self._places.clear()
+        contexts.detach(self._runtime.name)
 
     @property
     def system(self) -> SystemFile:
@@ -54,97 +83,90 @@ class Client:
         """Whether anybody runs the system, or is about to."""
         return self._runtime.launcher_pid() is not None
 
-    def ask(self, operation: str, arguments: dict[str, Any], kind: type[T], timeout_s: float = 5.0) -> T:
+    def ask(
+        self,
+        operation: str,
+        arguments: dict[str, Any],
+        kind: type[T],
+        timeout_s: float = 5.0,
+        *,
+        component: str = "",
+    ) -> T:
         """The answer to `operation`.
 
+        :param component: who answers it. It is asked without Root in between, if it can be: that is quicker, and Root
+            says why not when it cannot.
         :raises NotRunning: nobody is there to ask, or who was asked has ended: ask again.
         :raises DeadlineExceeded: no answer within `timeout_s`.
         :raises ConnectorError: what the component answered instead.
         """
         system = self.system
-        self._probe(system)
-        correlation = uuid.uuid4().hex
-        request = Request(system.root_incarnation, correlation, operation, pack(arguments), timeout_s)
+        deadline = time.monotonic() + timeout_s
+        place = self._place(system, component, min(timeout_s, _FIND_S_MAX)) if component else None
+        address, incarnation, check = system.root, system.root_incarnation, partial(self._check_life, system)
+        if place is not None:
+            address, incarnation, check = place.address, place.incarnation, partial(place.check)
+        left_s = max(0.0, deadline - time.monotonic())
+        request = Request(incarnation, uuid.uuid4().hex, operation, pack(arguments), left_s)
         try:
-            reply = self._exchange(system, request, correlation, timeout_s)
+            reply = self._exchange(system, address, request, deadline, check)
         except ConnectorError:
             raise
         except Exception as error:  # Thespian raises several unrelated types for "nobody answers"
             raise self._lost(system.name) from error
-        if reply is None:
-            if self._runtime.launcher_pid() is None:
-                raise self._lost(system.name)
-            raise DeadlineExceeded(f"the system {system.name!r} did not answer {operation} within {timeout_s:g} s")
         return unpack(result_of(reply), kind)
 
-    def _probe(self, system: SystemFile) -> None:
-        """Thespian would start a daemon of its own where nobody listens."""
+    def _place(self, system: SystemFile, component: str, timeout_s: float) -> _Place | None:
+        """None: it is not there, or not on this host."""
+        with self._lock:
+            known = self._places.get(component)
+        if known is not None and known.lives(system):
+            return known
         try:
-            socket.create_connection((system.bind, system.admin_port), _PROBE_S_MAX).close()
-        except OSError:
-            raise self._lost(system.name) from None
+            [row] = self.ask("resolve", {"pattern": component}, list[dict[str, Any]], timeout_s)
+            if row["state"] != "running" or row["host"] != system.host:
+                return None
+            place = _Place(system, component, row["address"], row["incarnation"], row["pid"])
+        except (ConnectorError, ValueError, ProcessLookupError):
+            return None
+        with self._lock:
+            self._places[component] = place
+        return place
 
     def _lost(self, name: str) -> NotRunning:
         if self._runtime.launcher_pid() is None:
             return self._runtime.not_running()
         return NotRunning(f"the system {name!r} is starting or restarting; ask again in a moment")
 
-    def _exchange(self, system: SystemFile, request: Request, correlation: str, timeout_s: float) -> Reply | None:
+    def _exchange(
+        self, system: SystemFile, address: str, request: Request, deadline: float, check: Callable[[], None]
+    ) -> Reply:
+        """`check` raises when no answer will come: Thespian does not tell that who was asked has died.
+
+        :raises DeadlineExceeded: no answer in time.
+        """
         from thespian.system.transport.TCPTransport import TCPTransport
 
-        deadline = time.monotonic() + timeout_s
-        with self._private(system) as context:
-            root = TCPTransport.getAddressFromString(system.root)
-            answer = context.ask(root, request, min(timeout_s, _LOOK_S))
-            while not (isinstance(answer, Reply) and answer.correlation == correlation):
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    return None
+        with contexts.private(system, self._runtime) as context:
+            to = TCPTransport.getAddressFromString(address)
+            answer = context.ask(to, request, min(request.timeout_s, _LOOK_S))
+            while not (isinstance(answer, Reply) and answer.correlation == request.correlation):
+                left_s = deadline - time.monotonic()
+                if left_s <= 0:
+                    if self._runtime.launcher_pid() is None:
+                        raise self._lost(system.name)
+                    raise DeadlineExceeded(
+                        f"the system {system.name!r} did not answer {request.operation} within {request.timeout_s:g} s"
+                    )
                 if answer is None:
-                    self._check_life(system)
-                answer = context.listen(min(left, _LOOK_S))
+                    check()
+                answer = context.listen(min(left_s, _LOOK_S))
             return answer
 
     def _check_life(self, asked: SystemFile) -> None:
-        """Thespian does not tell that who was asked has died: the launcher takes away or renews the system's file.
+        """The launcher takes away or renews the system's file, or has ended itself.
 
         :raises NotRunning: no answer will come.
         """
-        if self.system.root_incarnation != asked.root_incarnation:
+        if not self.running or self.system.root_incarnation != asked.root_incarnation:
             raise self._lost(asked.name)
-
-    @contextlib.contextmanager
-    def _private(self, system: SystemFile) -> Iterator[Any]:
-        """A context of its own, so that answers never reach another thread, or a later request."""
-        context = _attach(system, self._runtime).external_clone()
-        try:
-            yield context
-        finally:
-            hardening.close_transport(context.transport)
-
-
-def _attach(system: SystemFile, runtime: Runtime) -> Any:
-    """The process's own end of this life of the system."""
-    secret = runtime.read_secret()
-    key = (os.getpid(), system.name, system.admin_port, secret)
-    with _attach_lock:
-        if _attached.get("key") == key:
-            return _attached["base"]
-        hardening.install(secret, system.bind)
-        hardening.forbid_start()
-        os.environ.setdefault("THESPLOG_FILE", str(runtime.thespian_log))
-        from thespian.actors import ActorSystem
-
-        attached = ActorSystem("multiprocTCPBase", {"Admin Port": system.admin_port}, transientUnique=True)._systemBase
-        previous = _attached.get("base")
-        _attached.update(key=key, base=attached)
-        if previous is not None:
-            hardening.close_transport(previous.transport)
-        return attached
-
-
-def _detach(name: str) -> None:
-    with _attach_lock:
-        if _attached and _attached["key"][1] == name:
-            hardening.close_transport(_attached["base"].transport)
-            _attached.clear()

@@ -11,6 +11,7 @@ import pytest
 
 from thespian_connector.actors.messages import Reply, Request, pack
 from thespian_connector.model.errors import DeadlineExceeded, NotRunning
+from thespian_connector.system import contexts
 from thespian_connector.system.client import Client
 from thespian_connector.system.runtime import Runtime, SystemFile
 
@@ -54,11 +55,10 @@ def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runtime:
 
 def ask(runtime: Runtime, scripted: Scripted, monkeypatch: pytest.MonkeyPatch, timeout_s: float) -> dict[str, int]:
     @contextlib.contextmanager
-    def private(_client: Client, _system: SystemFile) -> Iterator[Scripted]:
+    def private(_system: SystemFile, _runtime: Runtime) -> Iterator[Scripted]:
         yield scripted
 
-    monkeypatch.setattr(Client, "_private", private)
-    monkeypatch.setattr(Client, "_probe", lambda *_: None)
+    monkeypatch.setattr(contexts, "private", private)
     monkeypatch.setattr(Runtime, "launcher_pid", lambda _: 1)
     return Client(runtime).ask("ping", {}, dict[str, int], timeout_s)
 
