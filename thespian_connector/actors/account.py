@@ -14,9 +14,13 @@ from .venue import Venue
 
 
 def trade_rest(start: ExchangeStart, venue: Venue, on_sent: Callable[[], None] | None = None) -> TradeRest:
-    """:param on_sent: called when a write is on its way.
-    :raises ConfigError: the key is not where the config says."""
+    """The account's limits are then those that the venue's listing of instruments tells.
+
+    :param on_sent: called when a write is on its way.
+    :raises ConfigError: the key is not where the config says.
+    """
     trading = trading_for(start.exchange)
     signer = signer_for(start)
     account = AccountBudget.of(trading, signer, venue.budget.path.parent)
+    venue.rest.on_listing = lambda body: account.set_caps(trading.account_limits_of(body))
     return TradeRest(trading, venue.client, signer, venue.clock, account, on_sent=on_sent)

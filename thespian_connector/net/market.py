@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from thespian_connector.drivers.base import Driver
 from thespian_connector.model import Instrument
 from thespian_connector.model.wire import BookSnapshot, WireTicker, WireTrade
@@ -18,11 +20,14 @@ class MarketRest:
     def __init__(self, driver: Driver, client: RestClient) -> None:
         self.driver = driver
         self.client = client
+        #: Gets the body of each listing of instruments, which tells more than those.
+        self.on_listing: Callable[[bytes], None] = lambda _body: None
 
     def instruments(self, *, deadline_s: float | None = None) -> list[Instrument]:
         """Also tells the shared budget the limits that the listing names."""
         body = self.client.call(self.driver.instruments_request(), deadline_s=deadline_s)
         self.client.budget.set_caps(self.driver.limits_of(body))
+        self.on_listing(body)
         return self.driver.parse_instruments(body)
 
     def depth(
