@@ -37,7 +37,7 @@ CLIENTS_A_VENUE = 16
 _LATENCY_MS = 800
 #: The simulated venues refuse nobody for asking often: what our own budgets let through is what is tortured.
 _TUNE = (
-    "binance.orders_10s_limit=100000",
+    "binance.orders_10s_limit=300",
     "binance.weight_limit=1000000",
     "bybit.requests_max=100000",
     "bybit.create_max=1000",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -85,10 +86,8 @@ class Judge:
         """Waits, within the bounds, until all is right, or says what is not."""
         ended = max(one.ended for cell in self.cells for one in cell.done)
         last = max((one.deadline + bound_s(one.venue) for ones in self.commands.values() for one in ones), default=0.0)
-        try:
+        with contextlib.suppress(AssertionError):  # `_wrong` says what
             wait_until(self._look, max(1.0, last - time.monotonic()), "all is right", 0.25)
-        except AssertionError:
-            pass  # `_wrong` says what
         right_s = time.monotonic() - ended
         return [self._verdict(cell, right_s) for cell in self.cells]
 
@@ -161,6 +160,7 @@ class Judge:
         wrong = list(self._common)
         wrong += [f"{handle}: {what}" for handle in sorted(handles) for what in self._wrong.get(handle, ())]
         wrong += self._late(handles) + self._sent(handles) + self._told(cell.done)
+        wrong += [str(failure) for failure in cell.failures]
         unknown, interrupted = self._doubts(handles)
         taken = cell.taken
         if taken < cell.commands:
@@ -224,7 +224,7 @@ class Judge:
                 wrong.append(f"{one.handle}: told to be placed, and is not")
             if one.op in ("rest", "cross") and one.outcome == "refused" and true and true[0]["status"] != "REJECTED":
                 wrong.append(f"{one.handle}: told not to be placed ({one.error!r}), and is")
-            if one.op == "cancel" and one.outcome == "ok" and (not true or true[-1]["status"] in _OPEN):
+            if one.op == "cancel" and one.outcome == "ok" and true and true[-1]["status"] in _OPEN:
                 wrong.append(f"{one.handle}: told to be canceled, and is not")
         return wrong
 
