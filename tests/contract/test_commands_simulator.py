@@ -173,7 +173,7 @@ def test_too_late_is_not_sent(desk: Desk) -> None:
 def test_cancel_of_a_resting_order(desk: Desk) -> None:
     order = desk.resting()
     canceled = desk.cancel(order.client_order_id).result(15)
-    assert canceled.status in (OrderStatus.CANCELED, OrderStatus.PENDING_NEW)  # Bybit only accepts it
+    assert canceled.status in (OrderStatus.CANCELED, OrderStatus.PENDING_CANCEL)  # Bybit only accepts it
     wait_until(lambda: desk.one.true_order(order)["status"].upper() == "CANCELED", 10, "it is canceled")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
+from msgspec import structs
 from support.system import System
 from support.trader import SYMBOL, Trader, new_id
 from support.waiting import wait_until
@@ -68,6 +69,28 @@ def test_an_order_that_crosses_is_filled_and_its_fills_make_a_position(trader: T
     assert position.unrealized_pnl is not None
 
 
+def test_an_order_that_is_partly_filled_is_amended_to_its_new_total(trader: Trader) -> None:
+    with trader.paused():
+        price, there = trader.best_ask()
+        total = there + 5  # the venue may be a moment further than its record
+        order = structs.replace(trader.limit(), price=price, quantity=total)
+        trader.place(order)
+        wait_until(
+            lambda: trader.order(order.client_order_id).status is OrderStatus.PARTIALLY_FILLED,
+            40,
+            "it is partly filled",
+        )
+        trader.amend(order.client_order_id, quantity=str(total - Decimal("0.02")), price=str(price - 10))
+        amended = trader.settled(order.client_order_id)
+        assert amended.status is OrderStatus.PARTIALLY_FILLED
+        assert amended.quantity == total - Decimal("0.02")
+        assert amended.price == price - 10
+        trader.cancel(order.client_order_id)
+        ended = trader.settled(order.client_order_id)
+        assert (ended.status, ended.filled) == (OrderStatus.CANCELED, amended.filled)
+        trader.all_right()
+
+
 def test_a_market_order_by_amount_is_what_was_traded(trader: Trader) -> None:
     order = NewOrder(
         client_order_id=new_id(),
@@ -88,9 +111,8 @@ def test_the_same_order_again_is_the_first_and_other_terms_are_refused(trader: T
     assert trader.place(order).client_order_id == order.client_order_id
     writes = [row for row in trader.truth("requests") if row["client_order_id"] == order.client_order_id]
     assert len(writes) == 1
-    other = NewOrder(**{name: getattr(order, name) for name in order.__struct_fields__} | {"quantity": Decimal("0.02")})
     with pytest.raises(DuplicateClientOrderId):
-        trader.place(other)
+        trader.place(structs.replace(order, quantity=Decimal("0.02")))
     trader.cancel(order.client_order_id)
     trader.all_right()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 import uuid
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, Self
 
@@ -79,19 +80,30 @@ class Trader:
         assert isinstance(answer, Order)
         return answer
 
-    def settled_again(self, name: str, *, unknown_ok: bool = False) -> Order | None:
-        """As `settled`, through ends of whoever is asked. None, where that is allowed: nobody knows of it."""
+    def settled_again(self, name: str) -> Order:
+        """As `settled`, through ends of whoever is asked."""
 
-        def answered() -> tuple[Order | None] | None:
+        def answered() -> Order | None:
+            with contextlib.suppress(ConnectorError):
+                return self.settled(name)
+            return None
+
+        return wait_until(answered, 2 * PATIENCE_S, f"{name} is settled")
+
+    def known(self, name: str) -> bool:
+        """Whether anybody has heard of it."""
+
+        def answered() -> tuple[bool] | None:
             try:
-                return (self.settled(name),)
+                self.order(name)
             except OrderNotFound:
-                return (None,) if unknown_ok else None
+                return (False,)
             except ConnectorError:
                 return None
+            return (True,)
 
-        [order] = wait_until(answered, 2 * PATIENCE_S, f"{name} is settled") or (None,)
-        return order
+        [known] = wait_until(answered, PATIENCE_S, "somebody says") or (False,)
+        return known
 
     def insist_on_status(self) -> dict[str, Any]:
         def answered() -> dict[str, Any]:
@@ -159,17 +171,34 @@ class Trader:
         body = {"venue": self.exchange, "kind": kind, **terms}
         requests.post(f"{self.control}/faults", json=body, timeout=10).raise_for_status()
 
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Nobody else trades meanwhile."""
+        requests.post(f"{self.control}/pause", timeout=10).raise_for_status()
+        try:
+            yield
+        finally:
+            requests.post(f"{self.control}/resume", timeout=10).raise_for_status()
+
+    def best_ask(self) -> tuple[Decimal, Decimal]:
+        """Price and quantity, by the venue's own book."""
+        price, quantity = self.truth(f"book/{SYMBOL.replace('/', '')}")["asks"][0]
+        return Decimal(price), Decimal(quantity)
+
     def clear_faults(self) -> None:
         requests.delete(f"{self.control}/faults", timeout=10).raise_for_status()
 
     def wrong_orders(self) -> list[str]:
-        """Where our orders are not the venue's, one by one."""
+        """Where our orders are not the venue's, one by one. One that another took the place of is told with that one:
+        its fills are among that one's."""
         ours = {row["order_id"]: row for row in map(plain, self.ask("orders", list[Order]))}
+        fills = {fill["execution_id"] for row in ours.values() for fill in row["fills"]}
         wrong = []
         for true in self.truth("orders"):
             mine = ours.get(true["order_id"])
             if mine is None:
-                if true["status"] not in {"CANCELED", "REJECTED", "EXPIRED"} or true["filled"] != "0":
+                told = all(fill["execution_id"] in fills for fill in true["fills"])
+                if true["status"] not in {"CANCELED", "REJECTED", "EXPIRED"} or not told:
                     wrong.append(f"{true['client_order_id']} is missing")
                 continue
             wrong += [f"{true['client_order_id']}: {what}" for what in _differences(mine, true)]

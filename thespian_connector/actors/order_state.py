@@ -327,17 +327,17 @@ class OrderState(Component):
         return self._ready().positions(marks)
 
     def status(self, arguments: Arguments) -> dict[str, Any]:
-        told = super().status(arguments)
-        if self.desk is None:
-            return told | {"orders": {"ready": False, "why": self._why_not}}
-        store = self._store.name if self._store is not None else ""
-        return told | {
-            "orders": {
-                "ready": True,
-                "store": store,
-                "stream": self._stream_told,
-                "rounds": self.survey.rounds,
-                "asked": self.survey.in_air,
-                "in_doubt": sum(leg.unknown for leg in self.desk.active()),
-            }
+        return super().status(arguments) | {"accounts": [self._account()]}
+
+    def _account(self) -> dict[str, Any]:
+        if self.desk is None or self._store is None:
+            return {"exchange": self.exchange, "ready": False, "why_not": self._why_not}
+        return {
+            "exchange": self.exchange,
+            "ready": True,
+            "store": self._store.name,
+            "durability": self._store.durability.value,
+            "stream": self._stream_told,
+            "rounds": self.survey.rounds,
+            "in_doubt": sum(leg.unknown for leg in self.desk.active()),
         }

@@ -42,7 +42,7 @@ def document(
         threads = parts.get(name, {}).get("threads", [])
         actors.append(_row(name, one.pid, one.host, one.started_ns, one.incarnation, one.state, one.restarts, threads))
     result: dict[str, Any] = {"actors": actors}
-    for key in ("books", "breakers", "limits"):
+    for key in ("books", "breakers", "limits", "accounts"):
         result[key] = [row for name in sorted(parts) for row in parts[name].get(key, [])]
     for name, one in sorted(known.items()):
         if name not in parts:

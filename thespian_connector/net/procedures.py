@@ -16,7 +16,7 @@ from decimal import Decimal
 from thespian_connector.drivers.trading import AmendWay, OrderKey
 from thespian_connector.model import Instrument, NewOrder, Order, OrderStatus, OrderType
 from thespian_connector.model.decimals import CONTEXT, canonical
-from thespian_connector.model.errors import ConnectorError, DeadlineExceeded, OrderNotFound, Rejected
+from thespian_connector.model.errors import ConnectorError, DeadlineExceeded, OrderNotFound, Refused, Rejected
 from thespian_connector.model.private import OrderReport
 from thespian_connector.orders.checks import check_amendment
 from thespian_connector.orders.events import (
@@ -27,6 +27,7 @@ from thespian_connector.orders.events import (
     Operation,
     PlaceIntended,
     Refusal,
+    Reported,
 )
 from thespian_connector.orders.ids import successor_id
 from thespian_connector.orders.ledger import Ledger
@@ -134,8 +135,14 @@ class Procedures:
     def amend(self, handle: str, quantity: Decimal | None, price: Decimal | None, deadline: float) -> Command:
         key, order = self._key(handle)
         instrument = self._instrument_of(order.symbol)
-        check_amendment(order.type, quantity, price, order.filled, instrument)
         way = self._trade.trading.amend_way(order, quantity, price)
+        if way is not AmendWay.IN_PLACE:
+            yield from self._learn(key, deadline)
+            key, order = self._key(handle)
+            way = self._trade.trading.amend_way(order, quantity, price)
+        if order.status.terminal:
+            raise Rejected(f"amend: the order has ended: {order.status}", client_order_id=handle)
+        check_amendment(order.type, quantity, price, order.filled, instrument)
         number = len(self._ledger.chain_of(handle))
         successor = None if way is AmendWay.IN_PLACE else successor_id(handle, number)
         intent = AmendIntended(
@@ -159,6 +166,16 @@ class Procedures:
             yield [intent]
             yield from self._cancel_then_place(handle, key, intent, order, deadline)
         return self.told(handle)
+
+    def _learn(self, key: OrderKey, deadline: float) -> Step:
+        """How much of it is filled decides how, and by how much, it is replaced; the private stream tells others."""
+        asked_ns = self._trade.clock.now_ns()
+        try:
+            report = self._trade.query(key, deadline)
+        except ConnectorError as error:
+            raise Refused(f"amend: the order could not be asked for, nothing was sent: {error}") from error
+        if report is not None:
+            yield [Reported(report=report, source="query", time_ns=asked_ns)]
 
     def _amend_in_place(self, key: OrderKey, intent: AmendIntended, deadline: float) -> Step:
         self._crash_point("after_intent")

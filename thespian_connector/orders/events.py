@@ -1,8 +1,9 @@
 """What is known of orders, as it is journaled: facts, never conclusions. `orders.ledger` concludes.
 
 Two streams an exchange, one writer each. ``commands/<exchange>`` is OrderCommand's: what we meant, and what the answers
-to our own requests said. ``venue/<exchange>`` is OrderState's: what the venue said otherwise. Any interleaving of the
-two folds to the same state. `time_ns` is when the fact was written, epoch nanoseconds.
+to our own requests said (questions that a command asks first are among them). ``venue/<exchange>`` is OrderState's:
+what the venue said otherwise. Any interleaving of the two folds to the same state. `time_ns` is when the fact was
+written, epoch nanoseconds; of an answer to a question, when the venue was asked, by its own clock.
 """
 
 from __future__ import annotations
@@ -120,7 +121,7 @@ class Disconnected(Struct, frozen=True, kw_only=True, tag="disconnected"):
     time_ns: int
 
 
-CommandEvent = PlaceIntended | CancelIntended | AmendIntended | Answered
+CommandEvent = PlaceIntended | CancelIntended | AmendIntended | Answered | Reported
 VenueEvent = Reported | Executed | BalancesTold | Absent
 Event = CommandEvent | VenueEvent
 #: How the private stream itself stands.

@@ -94,12 +94,15 @@ class Reconciler:
             return Inquiry.FILLS if leg.order_id else Inquiry.ORDER
         return None
 
-    def asked(self, due: Due, now_ns: int) -> None:
-        """The question is on its way; the next about it waits, longer each time."""
+    def asked(self, due: Due, now_ns: int, leg: Leg | None = None) -> None:
+        """The question is on its way; the next about it waits, longer each time, but not past the moment from which on
+        not finding `leg` counts."""
         tries = self._tries.setdefault((due.client_order_id, due.inquiry), Tries())
         tries.asked += 1
         pause_s = min(limits.RECONCILE_MAX_S, limits.RECONCILE_FIRST_S * 2.0 ** min(tries.asked - 1, 30))
         tries.next_ns = now_ns + int(pause_s * _SECOND_NS)
+        if leg is not None and leg.intent is not None and now_ns <= self.conclusive_ns(leg) < tries.next_ns:
+            tries.next_ns = self.conclusive_ns(leg) + 1
 
     def found(self, client_order_id: str) -> None:
         """The venue knows it."""
@@ -112,6 +115,7 @@ class Reconciler:
             tries.misses = 0
             return False
         tries.misses += 1
+        tries.next_ns = min(tries.next_ns, asked_ns + int(limits.RECONCILE_AGAIN_S * _SECOND_NS))
         return tries.misses >= limits.RECONCILE_MISSES_MIN
 
     def conclusive_ns(self, leg: Leg) -> int:

@@ -170,7 +170,7 @@ class Survey:
     def _doubt(self, due: Due, now_ns: int) -> Question | None:
         question = self._question(self._key(due))
         if question is not None:
-            self._reconciler.asked(due, now_ns)
+            self._reconciler.asked(due, now_ns, self._desk.ledger.leg(due.client_order_id))
         return question
 
     def _question(self, key: Key) -> Question | None:

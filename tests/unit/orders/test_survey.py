@@ -232,7 +232,7 @@ def test_an_unknown_order_ends_only_when_it_provably_never_arrived() -> None:
             talk.tell(question, at)
         assert talk.status() is OrderStatus.UNKNOWN
         at += 0.25
-    while at <= bound_s + 3 * limits.RECONCILE_MAX_S:
+    while at <= bound_s + 0.5 + limits.RECONCILE_AGAIN_S:
         for question in talk.ask(at).values():
             talk.tell(question, at)
         at += 0.25
