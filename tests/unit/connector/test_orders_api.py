@@ -41,7 +41,9 @@ class FakeClient:
         self.answers = answers
         self.asked: list[tuple[str, dict[str, Any]]] = []
 
-    def ask(self, operation: str, arguments: dict[str, Any], kind: object, timeout_s: float = 5.0) -> Any:
+    def ask(
+        self, operation: str, arguments: dict[str, Any], kind: object, timeout_s: float = 5.0, component: str = ""
+    ) -> Any:
         self.asked.append((operation, arguments))
         waiting = self.answers[operation]
         answer = waiting.pop(0) if len(waiting) > 1 else waiting[0]
@@ -230,9 +232,17 @@ def test_an_order_that_the_venue_refuses_later_is_refused() -> None:
 
 
 def test_an_acknowledged_order_that_nobody_tells_more_of_is_pending() -> None:
-    pending = order(OrderStatus.PENDING_NEW)
+    pending = order(OrderStatus.PENDING_NEW, order_id="17")
     made, _ = connector(place=[pending], settled=[NotRunning("restarting")])
     assert place(made, client_order_id="a", timeout_s=0.1) == pending
+
+
+def test_an_order_that_no_venue_has_told_of_is_not_placed() -> None:
+    meant = order(OrderStatus.PENDING_NEW)
+    made, _ = connector(place=[order(OrderStatus.UNKNOWN)], settled=[meant])
+    with pytest.raises(OutcomeUnknown) as caught:
+        place(made, client_order_id="a", timeout_s=0.1)
+    assert caught.value.client_order_id == "a"
 
 
 # -- cancel, amend
