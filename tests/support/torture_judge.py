@@ -197,8 +197,9 @@ class Judge:
         return late
 
     def _sent(self, handles: set[str]) -> list[str]:
-        """No id is placed twice, and no amendment is sent oftener than it was asked for."""
+        """No id is placed twice, nothing is done oftener than it was asked for, or though it was told to be refused."""
         wrong = []
+        done: Counter[tuple[str, str]] = Counter()
         for venue in VENUES:
             rows = [
                 row for row in self.rig.simulator.truth(venue, "requests") if base(row["client_order_id"]) in handles
@@ -207,11 +208,20 @@ class Judge:
             perhaps = [row for row in rows if row["executed"] or not row["answered"] or row["status"] >= 500]
             placed = Counter(row["client_order_id"] for row in perhaps if row["op"] in _PLACES)
             wrong += [f"{name}: placed {count} times" for name, count in placed.items() if count > 1]
-            amended = Counter(row["client_order_id"] for row in perhaps if row["op"] == "amend")
+            amended = Counter(base(row["client_order_id"]) for row in perhaps if row["op"] == "amend")
             for name, count in amended.items():
-                asked = sum(one.op == "amend" for one in self.commands[base(name)])
+                asked = sum(one.op == "amend" for one in self.commands[name])
                 if count > asked:
                     wrong.append(f"{name}: amended {count} times, asked for {asked}")
+            for row in rows:
+                if row["executed"]:
+                    replaces = row["op"] in _PLACES and base(row["client_order_id"]) != row["client_order_id"]
+                    done[base(row["client_order_id"]), "amend" if replaces else row["op"]] += 1
+        for (name, op), count in done.items():
+            meant = [one for one in self.commands[name] if one.op == op and one.outcome != "refused"]
+            by_amendment = op == "cancel" and any(one.op == "amend" for one in self.commands[name])
+            if op in ("cancel", "amend") and count > len(meant) and not by_amendment:
+                wrong.append(f"{name}: {op} done {count} times, told to be refused but {len(meant)} times")
         return wrong
 
     def _told(self, commands: Iterable[Command]) -> list[str]:
