@@ -177,6 +177,12 @@ class MatchingBook:
         """How many prices a side has."""
         return len((self._bids if is_bid else self._asks).prices)
 
+    def count_within(self, is_bid: bool, limit: int) -> int:
+        """How many prices a side has that are no further from the market than `limit` (ticks)."""
+        if is_bid:
+            return len(self._bids.prices) - bisect_left(self._bids.prices, limit)
+        return bisect_right(self._asks.prices, limit)
+
     def price_at(self, is_bid: bool, index: int) -> int:
         """The price of the level number `index` from the best (0); a negative index counts from the worst."""
         return self._bids.prices[-1 - index] if is_bid else self._asks.prices[index]

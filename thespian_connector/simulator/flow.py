@@ -25,6 +25,8 @@ BAND_PERMILLE = 50
 LEG_S = (45.0, 120.0)
 #: Mean distance of neighbouring levels in ticks, of a freshly laid ladder.
 GAP_TICKS_MAX = 3
+#: How far from the price makers may be for each level that a side shall have: twice the widest ladder.
+REACH_TICKS_A_LEVEL = 2 * GAP_TICKS_MAX
 #: Of what the walk runs over, so many levels trade; the makers pull the rest.
 SWEPT_LEVELS_MAX = 3
 #: An order of the flow is worth so much and up to a hundred times more, in USDT.
@@ -144,25 +146,30 @@ class Maker:
                 self._book.cancel(order.order_id)
 
     def _keep(self, is_bid: bool, centre: int) -> None:
-        """Quote up to the fair price, and keep the side as deep as it shall be at its far end."""
+        """Quote up to the fair price, and keep the side as deep as it shall be at its far end.
+
+        Whoever rests further away than makers ever do is no end of theirs: an owner's order may be anywhere.
+        """
         away = -1 if is_bid else 1
         best = self._book.best(is_bid)
         touch = centre + away * self._half_spread
-        if best is None:
+        reach = touch + away * self._levels * REACH_TICKS_A_LEVEL
+        if best is None or (best - reach) * away > 0:
             best = touch
             self._rest(is_bid, best)
         while (touch - best) * away < 0:
             # Step from the old best towards the price, never past the touch.
             best = max(best - away * self._gap(), touch) if not is_bid else min(best + self._gap(), touch)
             self._rest(is_bid, best)
-        while self._book.count(is_bid) < self._levels:
-            worst = self._book.price_at(is_bid, -1)
-            if worst + away * GAP_TICKS_MAX <= 0:
+        while (near := self._book.count_within(is_bid, reach)) < self._levels:
+            end = self._book.price_at(is_bid, near - 1) if near else touch
+            further = end + away * self._gap()
+            if further <= 0 or (further - reach) * away > 0:
                 break
-            self._rest(is_bid, worst + away * self._gap())
-        surplus = self._book.count(is_bid) - self._levels - self._levels // 50
-        for _ in range(surplus):
-            self._pull(is_bid, self._book.price_at(is_bid, -1))
+            self._rest(is_bid, further)
+        surplus = near - self._levels - self._levels // 50
+        for index in range(near - 1, near - 1 - surplus, -1):
+            self._pull(is_bid, self._book.price_at(is_bid, index))
 
     def _rest(self, is_bid: bool, price: int) -> None:
         self._book.submit(is_bid, self._quantity(), price)

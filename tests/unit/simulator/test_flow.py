@@ -127,3 +127,26 @@ def test_events_come_at_the_rate_asked_for() -> None:
     chosen = world(rate=Decimal(100))
     record(chosen, 4_000)
     assert 18_000_000 < chosen.flow.due_us < 22_000_000, "two venues at 100/s each"
+
+
+@pytest.mark.parametrize("is_bid", [True, False])
+def test_an_owner_s_order_far_away_is_no_end_of_the_makers_ladder(is_bid: bool) -> None:
+    """Else they would go on from there, the near side would wear away, and the way back would take for ever."""
+    chosen = world(seed=3, walk=200)
+    venue = chosen.venues["bybit"]
+    market = venue.markets["BTCUSDT"]
+    far = market.book.best(is_bid)
+    assert far is not None
+    far = far * 5 // 6 if is_bid else far * 6 // 5
+    resting = market.book.submit(is_bid, 10, far, owner="somebody").resting
+    assert resting is not None
+    for number in range(20_000):
+        batch = chosen.flow.step(now_ns=number)
+        if batch is None or batch.spec is not market.spec:
+            continue
+        best = market.book.best(is_bid)
+        assert best is not None
+        near = market.book.count_within(is_bid, (best * 99 if is_bid else best * 101) // 100)
+        assert SMALL["bybit"] * 9 // 10 <= near <= SMALL["bybit"] * 11 // 10
+        assert len(market.book.totals(is_bid)) <= near + 1
+    assert market.book.queue(is_bid, far) == (resting,)
