@@ -11,7 +11,7 @@ from support.system import System
 from support.trader import SYMBOL, Trader, new_id
 from support.waiting import wait_until
 
-from thespian_connector.model import FeeRates, NewOrder, Order, OrderStatus, OrderType, Side
+from thespian_connector.model import Balance, FeeRates, Fill, NewOrder, Order, OrderStatus, OrderType, Side
 from thespian_connector.model.errors import ConnectorError, DuplicateClientOrderId, OrderNotFound
 
 
@@ -115,6 +115,28 @@ def test_the_same_order_again_is_the_first_and_other_terms_are_refused(trader: T
         trader.place(structs.replace(order, quantity=Decimal("0.02")))
     trader.cancel(order.client_order_id)
     trader.all_right()
+
+
+def test_orders_fills_and_balances_are_published_once_they_are_known(trader: Trader) -> None:
+    with trader.events("order", "fill", "balance") as events:
+        wait_until(lambda: {event.kind for event in events()} >= {"balance"}, 40, "the last balances come first")
+        order = trader.limit("1.01")
+        trader.place(order)
+
+        def told() -> bool:
+            records = [event.record for event in events()]
+            done = any(
+                isinstance(one, Order)
+                and (one.client_order_id, one.status) == (order.client_order_id, OrderStatus.FILLED)
+                for one in records
+            )
+            traded = sum(one.quantity for one in records if isinstance(one, Fill))
+            held = [one.free for one in records if isinstance(one, Balance) and one.asset == "BTC"]
+            return done and traded == order.quantity and str(held[-1]) == dict(trader.balances())["BTC"][0]
+
+        wait_until(told, 40, "the order, its fills and what is held then are told")
+        ids = [event.record.execution_id for event in events() if isinstance(event.record, Fill)]
+        assert len(ids) == len(set(ids)), "each fill is told once"
 
 
 def test_what_nobody_knows_is_not_found(trader: Trader) -> None:

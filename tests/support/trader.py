@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any, Self
 
 import requests
 
 from thespian_connector import Connector, plain
+from thespian_connector.bus.events import BusEvent
+from thespian_connector.bus.subscriber import Subscriber
 from thespian_connector.model import Balance, NewOrder, Order, OrderType, Position, Side, TimeInForce
 from thespian_connector.model.errors import ConnectorError, OrderNotFound
 from thespian_connector.system.client import Client
@@ -134,6 +136,21 @@ class Trader:
     def positions(self, **marks: str) -> dict[str, Position]:
         found = self.ask("positions", list[Position], marks=marks)
         return {one.symbol: one for one in found}
+
+    @contextlib.contextmanager
+    def events(self, *kinds: str) -> Iterator[Callable[[], list[BusEvent]]]:
+        """What is published of our account: call it for everything so far."""
+        name = f"exchange/{self.exchange}/order-state"
+        [one] = self._connector.components(name)
+        topics = [f"{kind}|{self.exchange}|" for kind in kinds]
+        got: list[BusEvent] = []
+        with Subscriber({name: str(one["endpoint"])}, topics) as subscriber:
+
+            def so_far() -> list[BusEvent]:
+                got.extend(subscriber.poll(10))
+                return got
+
+            yield so_far
 
     # -- orders as they are wanted
 
