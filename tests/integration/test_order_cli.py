@@ -87,7 +87,7 @@ def simulator() -> Iterator[Simulator]:
 
 @pytest.fixture(scope="module")
 def system(simulator: Simulator) -> Iterator[System]:
-    overrides, keys = [], {}
+    overrides, keys = ["orders.timeout_s=30"], {}  # a busy machine is not what is tested
     for exchange, urls in simulator.urls.items():
         overrides += [f"exchanges.{exchange}.urls.{name}={url}" for name, url in urls.items()]
         account = simulator.truth(exchange, "account")
@@ -180,7 +180,7 @@ def positions_right(desk: Desk) -> bool:
 
 def test_an_answer_that_is_lost_is_exit_code_5_and_show_tells_the_rest(desk: Desk) -> None:
     desk.simulator.fault(desk.exchange, "ack_lost", count=1, op="place")
-    terms = (desk.exchange, SYMBOL, "buy", "0.02", "--price", desk.price(0.9), "--timeout", "2")
+    terms = (desk.exchange, SYMBOL, "buy", "0.02", "--price", desk.price(0.9), "--timeout", "5")
     error = desk.one("order", "place", *terms, code=5)["error"]
     assert error["outcome_known"] is False
     name = error["client_order_id"]
