@@ -30,6 +30,7 @@ from .model.errors import (
     Rejected,
     UsageError,
 )
+from .orders.doubts import last_word, unknown
 from .orders.ids import check_client_order_id, make_client_order_id
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ class TradingCalls:
             told = self._follow(told, decided, deadline)
         unheard = told.status is OrderStatus.PENDING_NEW and told.order_id is None  # no venue has acknowledged it
         if not told.outcome_known or unheard:
-            raise _unknown(exchange, name, told.reason or "no venue has told of it")
+            raise unknown(exchange, name, told.reason or "no venue has told of it")
         if told.status is OrderStatus.REJECTED:
             raise Rejected(f"{exchange}: {told.reason or 'rejected'}", exchange=exchange, client_order_id=name)
         return told
@@ -136,7 +137,7 @@ class TradingCalls:
         told = self._command("cancel", exchange, client_order_id, {"client_order_id": client_order_id}, deadline)
         told = self._follow(told, _ended, deadline)
         if not _ended(told):
-            raise _unknown(exchange, client_order_id, "the cancel was taken, its end is not told")
+            raise unknown(exchange, client_order_id, "the cancel was taken, its end is not told")
         return told
 
     def amend_order(
@@ -175,7 +176,7 @@ class TradingCalls:
             return found
         told = self._follow(told, amended, deadline)
         if not amended(told):
-            raise _unknown(exchange, client_order_id, "the amendment was taken, its end is not told")
+            raise unknown(exchange, client_order_id, "the amendment was taken, its end is not told")
         return told
 
     def cancel_all(self, exchange: str, *, foreign: bool = False, timeout_s: float | None = None) -> list[Order]:
@@ -330,6 +331,7 @@ class TradingCalls:
         arguments = {"exchange": exchange, **terms, "deadline_mono_ns": int(deadline * _NS)}
         commands = f"exchange/{exchange}/order-command"
         last = deadline + ORDER_ANSWER_GRACE_S
+        running = self._client.running
         perhaps = ""
         problem: ConnectorError
         while True:
@@ -338,20 +340,21 @@ class TradingCalls:
                     operation, arguments, Order, max(0.0, last - time.monotonic()), component=commands
                 )
             except (Interrupted, NotRunning) as error:
-                if isinstance(error, NotRunning) and not perhaps and not self._client.running:
-                    raise
+                if isinstance(error, NotRunning) and not running:
+                    raise  # nobody was there to ask
                 perhaps, problem = str(error), error
             except Refused as error:
                 late = isinstance(error, DeadlineExceeded) and time.monotonic() >= last
                 if late:
                     perhaps = str(error)
                 elif type(error) is not Refused:
-                    raise _named(error, name) from None
+                    raise last_word(exchange, name, perhaps, error) from None
                 problem = error
             except ConnectorError as error:
-                raise _named(error, name) from None
+                # A second cancel finds nothing where the first, whose answer was lost, has done it.
+                raise last_word(exchange, name, perhaps if operation == "cancel" else "", error) from None
             if time.monotonic() + ORDER_REPEAT_S >= last or (perhaps and not repeat):
-                raise _unknown(exchange, name, perhaps) if perhaps else _named(problem, name)
+                raise last_word(exchange, name, perhaps, problem)
             time.sleep(ORDER_REPEAT_S)
 
     def _follow(self, told: Order, enough: Callable[[Order], bool], deadline: float) -> Order:
@@ -383,16 +386,3 @@ def _money(value: Money | None, field: str) -> Decimal | None:
 
 def _ended(order: Order) -> bool:
     return order.status.terminal
-
-
-def _named(error: ConnectorError, name: str) -> ConnectorError:
-    error.client_order_id = error.client_order_id or name
-    return error
-
-
-def _unknown(exchange: str, name: str, why: str) -> OutcomeUnknown:
-    return OutcomeUnknown(
-        f"{exchange}: what became of {name} is not known yet ({why}); the system goes on asking: see order show {name}",
-        exchange=exchange,
-        client_order_id=name,
-    )

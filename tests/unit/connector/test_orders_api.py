@@ -18,6 +18,7 @@ from thespian_connector.model.errors import (
     DuplicateClientOrderId,
     Interrupted,
     InvalidOrder,
+    LimitExceeded,
     NotRunning,
     OrderNotFound,
     OutcomeUnknown,
@@ -253,6 +254,28 @@ def test_a_cancel_is_followed_to_the_end_of_the_order() -> None:
     made, client = connector(cancel=[Interrupted("it ended"), order()], settled=[order(), ended])
     assert made.cancel_order("bybit", "a") == ended
     assert [one["client_order_id"] for one in client.of("cancel")] == ["a", "a"]
+
+
+@pytest.mark.parametrize("then", [OrderNotFound("gone"), DeadlineExceeded("too late"), LimitExceeded("full")])
+def test_a_cancel_that_was_perhaps_done_is_not_told_to_be_refused(then: ConnectorError) -> None:
+    made, _ = connector(cancel=[Interrupted("it ended"), then])
+    with pytest.raises(OutcomeUnknown, match="it ended") as caught:
+        made.cancel_order("bybit", "a", timeout_s=0.1)
+    assert caught.value.client_order_id == "a"
+
+
+def test_a_place_that_was_perhaps_done_is_not_told_to_be_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, _ = connector(place=[NotRunning("it ended"), LimitExceeded("full")])
+    with pytest.raises(OutcomeUnknown):
+        place(made, client_order_id="a", timeout_s=0.1)
+
+    def ends(_: object) -> ConnectorError:
+        monkeypatch.setattr(FakeClient, "running", False)
+        return NotRunning("all of it ended")
+
+    made, _ = connector(place=[ends])
+    with pytest.raises(OutcomeUnknown):
+        place(made, client_order_id="a", timeout_s=0.1)
 
 
 @pytest.mark.parametrize("seen", [order(), NotRunning("restarting")])
