@@ -128,6 +128,13 @@ def test_what_the_stream_ended_meanwhile_is_not_asked_for() -> None:
     assert "order a" not in talk.ask(1)
 
 
+def test_nor_what_it_ended_just_before_the_question() -> None:
+    talk = Talk(*open_order())
+    talk.tell(talk.ask()["open_orders"])
+    talk.journal(reported(report(status=OrderStatus.CANCELED, at=BEGIN), BEGIN))
+    assert "order a" not in talk.ask(1)
+
+
 def test_an_order_that_no_intent_names_is_adopted() -> None:
     talk = Talk()
     talk.tell(talk.ask()["open_orders"], orders=[report("web_1"), report("", order_id="4711")])
