@@ -340,6 +340,8 @@ FACTS_A_MESSAGE_MAX = 500
 FACTS_KEPT_MAX = 10_000
 #: A question for facts is asked again after this: it may have been lost. (Another life of its source is asked at once.)
 FACTS_ASK_AGAIN_S = 3.0
+#: What was meant is told together with what became of it, if that is known within this.
+COMMAND_FACTS_HELD_S = 0.02
 #: One commit of a journal. A longer one means a hung disk, and the process is replaced.
 COMMAND_THREAD_SILENT_S_MAX = 10.0
 

@@ -9,12 +9,14 @@ import contextlib
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 
 from thespian_connector.limits import (
+    COMMAND_FACTS_HELD_S,
     COMMAND_THREAD_SILENT_S_MAX,
     INSTRUMENTS_RETRY_FIRST_S,
     INSTRUMENTS_RETRY_MAX_S,
@@ -36,7 +38,7 @@ from .crash_points import crash_points
 from .facts import FactsSource
 from .messages import Address, FactsWanted, Message, Reply, Request, ThreadAge, failure, pack, unpack
 from .settings import ExchangeStart
-from .threads import Mailbox, crash
+from .threads import crash
 from .venue import Upkeep, Venue
 
 logger = logging.getLogger(__name__)
@@ -57,9 +59,8 @@ class OrderCommand(Component):
         self._why_not = "its journal is being read"
         self.crash_point = crash_points(self.context, self.name)
         self._ending = threading.Event()
-        self._durable = Mailbox()
+        self._durable: deque[tuple[int, Sequence[bytes]]] = deque()
         self.facts = FactsSource(self.incarnation, self.send, self._load_after)
-        self.watch_mailbox(self._durable, self._on_durable)
         self.slow["cancel_all"] = self.cancel_all
         self._trade: TradeRest | None = None
         self.start_worker("loader")
@@ -79,6 +80,9 @@ class OrderCommand(Component):
         return (*ages, ThreadAge("journal", age_ns, round(COMMAND_THREAD_SILENT_S_MAX * _NS)))
 
     def tick(self, now: float) -> None:
+        self._tell_facts()
+        if self.commands is None or not self.commands.under_way:
+            self.pace(self.tick_s)
         if self.commands is not None:
             self.upkeep.tick(now)
 
@@ -95,6 +99,7 @@ class OrderCommand(Component):
 
     def handle(self, message: Message, sender: Address) -> None:
         if isinstance(message, FactsWanted):
+            self._tell_facts()
             self.facts.want(message, sender)
         elif isinstance(message, Request) and message.operation in _COMMANDS:
             self._command(message, sender)
@@ -103,6 +108,7 @@ class OrderCommand(Component):
 
     def _command(self, request: Request, client: Address) -> None:
         asker = self.asker(request)
+        self.pace(COMMAND_FACTS_HELD_S)
 
         def reply(result: Order | ConnectorError) -> None:
             """On any thread."""
@@ -137,8 +143,15 @@ class OrderCommand(Component):
             )
             self.commands.amend(client_order_id, quantity, price, deadline, reply)
 
-    def _on_durable(self, item: tuple[int, Sequence[bytes]]) -> None:
-        self.facts.add(*item)
+    def _send_answer(self, answer: tuple[Address, Reply]) -> None:
+        super()._send_answer(answer)
+        self._tell_facts()
+
+    def _tell_facts(self) -> None:
+        """What is durable, to OrderState: after the answer to who waits for it, and with its intent. Where the answer
+        takes longer, the tick tells the intent."""
+        while self._durable:
+            self.facts.add(*self._durable.popleft())
 
     def _load_after(self, after: int) -> Iterator[bytes]:
         assert self._store is not None, "who asks was told of facts"
@@ -192,7 +205,7 @@ class OrderCommand(Component):
             trade,
             ledger,
             self.venue.instrument,
-            on_durable=lambda first, bodies: self._durable.put((first, bodies)),
+            on_durable=lambda first, bodies: self._durable.append((first, bodies)),
             on_failure=lambda error: crash(f"{self.name}'s commands", error),
             crash_point=self.crash_point,
         )

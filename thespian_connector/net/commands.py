@@ -15,13 +15,20 @@ from decimal import Decimal
 
 from thespian_connector import limits
 from thespian_connector.model import Instrument, NewOrder, Order
-from thespian_connector.model.errors import ConnectorError, DuplicateClientOrderId, LimitExceeded, OrderNotFound
+from thespian_connector.model.errors import (
+    ConnectorError,
+    DuplicateClientOrderId,
+    Fenced,
+    LimitExceeded,
+    OrderNotFound,
+    Refused,
+)
 from thespian_connector.orders.checks import check_amendment, check_order
 from thespian_connector.orders.events import Event
 from thespian_connector.orders.ledger import Ledger
 from thespian_connector.storage import Journal
 
-from .journal import JournalThread
+from .journal import SharedJournal
 from .procedures import Command, Procedures
 from .trading import TradeRest
 
@@ -42,7 +49,7 @@ class Commands:
 
     :param ledger: folded from the journal's stream already; from now on it is ours.
     :param instrument_of: of a symbol; raises UnknownSymbol.
-    :param on_durable: (sequence number of the first, bodies) of each commit, in order.
+    :param on_durable: (sequence number of the first, bodies) of each commit, in order, on any thread.
     :param on_failure: something unexpected; this process must not go on.
     :param crash_point: the test hook, called with the point's name.
     """
@@ -81,12 +88,11 @@ class Commands:
         self._lines: dict[str, deque[Callable[[], None]]] = {}
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._senders: list[threading.Thread] = []
-        self._journal: JournalThread
+        self._journal: SharedJournal
 
     def start(self, journal: Journal, last: int) -> None:
         """:param last: the sequence number of the journal's last entry."""
-        self._journal = JournalThread(journal, last, self._durable, self._on_failure, time_ns=self._time_ns)
-        self._journal.start()
+        self._journal = SharedJournal(journal, last, self._durable, time_ns=self._time_ns)
         for number in range(limits.SENDERS_MAX):
             sender = threading.Thread(target=self._send, name=f"sender-{number}", daemon=True)
             sender.start()
@@ -99,7 +105,12 @@ class Commands:
             self._work.put(None)
         for sender in self._senders:
             sender.join(max(0.0, deadline - self._monotonic()))
-        self._journal.stop(max(0.1, deadline - self._monotonic()))
+        self._journal.close(max(0.1, deadline - self._monotonic()))
+
+    @property
+    def under_way(self) -> bool:
+        """Whether any command is."""
+        return bool(self._lines)
 
     @property
     def busy_since_ns(self) -> int:
@@ -165,12 +176,15 @@ class Commands:
 
     def _enter(self, handle: str, command: Callable[[], Command], reply: Reply) -> None:
         with self._lock:
+            if handle not in self._lines and len(self._lines) >= limits.ORDERS_UNANSWERED_MAX:
+                reply(Refused(f"{len(self._lines)} orders have commands under way; ask again in a moment"))
+                return
             line = self._lines.setdefault(handle, deque())
             if len(line) >= limits.COMMANDS_AN_ORDER_MAX:
                 full = LimitExceeded(f"{handle}: {len(line)} commands wait for this order; ask again later")
                 reply(full)
                 return
-            line.append(lambda: self._run(handle, command(), reply, None))
+            line.append(lambda: self._run(handle, command, reply))
             if len(line) == 1:
                 self._work.put(line[0])
 
@@ -181,18 +195,26 @@ class Commands:
         except BaseException as error:  # noqa: BLE001 - whatever it was: the owner ends the process
             self._on_failure(error)
 
-    def _run(self, handle: str, command: Command, reply: Reply, error: ConnectorError | None) -> None:
-        """One step of a command: to its next events, or to its end. `error`: its last events are not durable."""
+    def _run(self, handle: str, make: Callable[[], Command], reply: Reply) -> None:
+        """A command, to its end: it goes on when its events are durable, and hears of it when they are not."""
         try:
-            events = command.throw(error) if error is not None else next(command)
+            command = make()
+            events = next(command)
+            while True:
+                try:
+                    self._journal.write(events)
+                except Fenced:
+                    raise
+                except ConnectorError as error:
+                    events = command.throw(error)
+                else:
+                    events = next(command)
         except StopIteration as end:
             self._end(handle, reply, end.value)
+        except Fenced:
+            raise
         except ConnectorError as refused:
             self._end(handle, reply, refused)
-        else:
-            self._journal.write(
-                events, lambda failed: self._work.put(lambda: self._run(handle, command, reply, failed))
-            )
 
     def _end(self, handle: str, reply: Reply, result: Order | ConnectorError) -> None:
         self._crash_point("before_reply")

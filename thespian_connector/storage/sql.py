@@ -24,6 +24,13 @@ from thespian_connector.model.errors import ConfigError, Fenced, StoreError
 from .base import Durability, Entry, Journal, Store
 from .schema import ENTRIES, VERSION, WRITERS, migrate, version_of
 
+#: One for a journal that writes, one to read, one to open another.
+_CONNECTIONS = 3
+_STILL_MINE = (
+    sa.update(WRITERS)
+    .where(WRITERS.c.stream == sa.bindparam("of"), WRITERS.c.epoch == sa.bindparam("mine"))
+    .values(epoch=sa.bindparam("same"))
+)
 _SYNCHRONOUS = {Durability.PROCESS: "NORMAL", Durability.POWER: "FULL"}
 
 
@@ -40,12 +47,14 @@ class SqlStore(Store):
             self._file = Path(parsed.database) if _is_file(parsed) and parsed.database else None
             if self._file is not None:
                 _create(self._file)
-            self._engine = sa.create_engine(parsed, poolclass=sa.pool.QueuePool, pool_size=2, max_overflow=0)
+            self._engine = sa.create_engine(parsed, poolclass=sa.pool.QueuePool, pool_size=_CONNECTIONS, max_overflow=0)
         except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
             raise ConfigError(f"store: {_kind(url)!r} is no database that can be used here: {error}") from None
         if self._file is not None:
             sa.event.listen(self._engine, "connect", self._prepare)
-        with self._told("open"), self._alone():
+        self.still_mine = _Spelled(_STILL_MINE, self._engine.dialect)
+        self.insert = _Spelled(sa.insert(ENTRIES), self._engine.dialect)
+        with self.told("open"), self._alone():
             self._check()
 
     def _prepare(self, connection: Any, _record: object) -> None:
@@ -85,7 +94,7 @@ class SqlStore(Store):
     def open(self, stream: str) -> Journal:
         release = self._lock(stream) if self._file is not None else lambda: None
         try:
-            with self._told("take the stream"), self._engine.begin() as connection:
+            with self.told("take the stream"), self._engine.begin() as connection:
                 mine = WRITERS.c.stream == stream
                 epoch = (connection.execute(sa.select(WRITERS.c.epoch).where(mine)).scalar() or 0) + 1
                 connection.execute(sa.delete(WRITERS).where(mine))
@@ -93,10 +102,12 @@ class SqlStore(Store):
                 last = connection.execute(
                     sa.select(sa.func.max(ENTRIES.c.sequence)).where(ENTRIES.c.stream == stream)
                 ).scalar()
+            with self.told("connect"):
+                connection = self._engine.connect()
+            return _SqlJournal(self, connection, stream, epoch=epoch, last=last or 0, release=release)
         except BaseException:
             release()
             raise
-        return _SqlJournal(self, stream, epoch, last or 0, release)
 
     def _lock(self, stream: str) -> Callable[[], None]:
         assert self._file is not None, "only files are locked"
@@ -121,7 +132,7 @@ class SqlStore(Store):
             .order_by(ENTRIES.c.sequence)
         )
         expected = after
-        with self._told("read"), self._engine.connect() as connection:
+        with self.told("read"), self._engine.connect() as connection:
             for sequence, crc, body in connection.execute(query):
                 expected += 1
                 if sequence != expected:
@@ -132,27 +143,11 @@ class SqlStore(Store):
                     )
                 yield Entry(sequence, bytes(body))
 
-    def append(self, stream: str, epoch: int, last: int, bodies: Sequence[bytes], time_ns: int) -> int:
-        """What a journal's `append` does."""
-        rows = [
-            {"stream": stream, "sequence": number, "time_ns": time_ns, "crc": _crc(stream, number, body), "body": body}
-            for number, body in enumerate(bodies, last + 1)
-        ]
-        with self._told("write"), self._engine.begin() as connection:
-            # Taken before anything is read, so that no other writer comes between (SQLite: no lock upgrade).
-            still = connection.execute(
-                sa.update(WRITERS).where(WRITERS.c.stream == stream, WRITERS.c.epoch == epoch).values(epoch=epoch)
-            )
-            if still.rowcount != 1:
-                raise Fenced(f"store {self.name}: another writer took {stream} over")
-            connection.execute(sa.insert(ENTRIES), rows)
-        return last + len(rows)
-
     def close(self) -> None:
         self._engine.dispose()
 
     @contextmanager
-    def _told(self, what: str) -> Iterator[None]:
+    def told(self, what: str) -> Iterator[None]:
         """Database errors as ours: what the database said, never what was being written."""
         try:
             yield
@@ -162,20 +157,61 @@ class SqlStore(Store):
             raise StoreError(f"store {self.name}: cannot {what}: {type(error).__name__}") from None
 
 
+class _Spelled:
+    """A statement in the database's own words, once: to spell it anew takes longer than to write an entry."""
+
+    def __init__(self, statement: sa.Executable, dialect: sa.Dialect) -> None:
+        compiled = statement.compile(dialect=dialect)  # type: ignore[attr-defined]  # every one of ours has it
+        self._text = str(compiled)
+        self._order: list[str] | None = list(compiled.positiontup) if compiled.positional else None
+
+    def execute(self, connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> sa.CursorResult[Any]:
+        """`rows`: by the statement's names; each is one execution of it."""
+        values: list[Any] = list(rows)
+        if self._order is not None:
+            values = [tuple(row[name] for name in self._order) for row in rows]
+        return connection.exec_driver_sql(self._text, values[0] if len(values) == 1 else values)
+
+
 class _SqlJournal(Journal):
-    def __init__(self, store: SqlStore, stream: str, epoch: int, last: int, release: Callable[[], None]) -> None:
+    """It keeps its connection: to be lent one for each entry costs as much as to write it."""
+
+    def __init__(
+        self,
+        store: SqlStore,
+        connection: sa.Connection,
+        stream: str,
+        *,
+        epoch: int,
+        last: int,
+        release: Callable[[], None],
+    ) -> None:
         self._store = store
+        self._connection = connection
         self._stream = stream
         self._epoch = epoch
         self._last = last
         self._release = release
 
     def append(self, bodies: Sequence[bytes], time_ns: int) -> int:
-        if bodies:
-            self._last = self._store.append(self._stream, self._epoch, self._last, bodies, time_ns)
+        if not bodies:
+            return self._last
+        stream, store = self._stream, self._store
+        rows = [
+            {"stream": stream, "sequence": number, "time_ns": time_ns, "crc": _crc(stream, number, body), "body": body}
+            for number, body in enumerate(bodies, self._last + 1)
+        ]
+        own = {"of": stream, "mine": self._epoch, "same": self._epoch}
+        with store.told("write"), self._connection.begin():
+            # Taken before anything is read, so that no other writer comes between (SQLite: no lock upgrade).
+            if store.still_mine.execute(self._connection, [own]).rowcount != 1:
+                raise Fenced(f"store {store.name}: another writer took {stream} over")
+            store.insert.execute(self._connection, rows)
+        self._last += len(rows)
         return self._last
 
     def close(self) -> None:
+        self._connection.close()
         self._release()
 
 

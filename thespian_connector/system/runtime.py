@@ -66,6 +66,7 @@ class Runtime:
     def __init__(self, name: str) -> None:
         self.name = name
         self.path = base_dir() / name
+        self._read: tuple[tuple[int, int, int], SystemFile] | None = None
         self._lock_fd: int | None = None
 
     @property
@@ -164,7 +165,12 @@ class Runtime:
     def read_system(self) -> SystemFile:
         """:raises NotRunning: no such system, or it has not got so far yet."""
         try:
-            return msgspec.json.decode(self.system_file.read_bytes(), type=SystemFile)
+            status = os.stat(self.system_file)
+            version = (status.st_ino, status.st_mtime_ns, status.st_size)  # it is replaced, never written into
+            read = self._read
+            if read is None or read[0] != version:
+                read = self._read = (version, msgspec.json.decode(self.system_file.read_bytes(), type=SystemFile))
+            return read[1]
         except (FileNotFoundError, msgspec.DecodeError):
             raise self.not_running() from None
 

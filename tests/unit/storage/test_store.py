@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 from support.waiting import wait_until
 
 from thespian_connector.model.errors import ConfigError, Fenced, StoreError
@@ -139,8 +138,8 @@ def test_a_full_disk_is_told_and_nothing_is_half_written(path: Path) -> None:
     store = opened(path)
     journal = store.open(STREAM)
     journal.append([b"one"], 1)
-    store._engine.dispose()  # type: ignore[attr-defined]  # the limit below is a connection's
-    sa.event.listen(store._engine, "connect", lambda one, _: one.execute("PRAGMA max_page_count = 8"))  # type: ignore[attr-defined]
+    with journal._connection.begin():  # type: ignore[attr-defined]  # the limit is a connection's
+        journal._connection.exec_driver_sql("PRAGMA max_page_count = 8")  # type: ignore[attr-defined]
     with pytest.raises(StoreError, match="full"):
         journal.append([b"x" * 100_000], 2)
     assert [entry.body for entry in store.load(STREAM)] == [b"one"]
