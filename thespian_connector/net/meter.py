@@ -59,7 +59,8 @@ class Meter:
         self.cap = limit.cap
         self.knowledge = Knowledge.COUNTED
         self.since_ns = 0
-        #: Units granted since `since_ns` while UNKNOWN: the header that tells may not have counted them yet.
+        #: Units granted since `since_ns` while UNKNOWN: the header that tells may not have counted them yet. While
+        #: ASSUMED: the units that were assumed.
         self.granted = 0
         self.newest = 0
         self.counts = [0] * self.slots
@@ -168,6 +169,8 @@ class Meter:
         self.forget()
         self._put(units, clock_ns, slack_ns)
         self.knowledge, self.since_ns = knowledge, now_ns
+        if knowledge is Knowledge.ASSUMED:
+            self.granted = units
 
     def forget(self) -> None:
         self.knowledge, self.granted, self.newest, self.counts = Knowledge.COUNTED, 0, 0, [0] * self.slots
@@ -193,6 +196,9 @@ class Meter:
         # While nothing was known of the venue's clock each charge went to two windows, the present one among them.
         doubled = self._guard(slack_before_ns) == self._guard(self.window_ns)
         knowledge, since_ns, granted = self.knowledge, self.since_ns, self.granted
+        spent = max(recent) if doubled else sum(recent)
+        if knowledge is Knowledge.ASSUMED and not doubled:  # what was assumed is spent once, whichever windows hold it
+            spent -= granted * max(0, sum(count >= granted for count in recent) - 1)
         self.forget()
-        self._put(max(recent) if doubled else sum(recent), after_ns, slack_ns)
+        self._put(spent, after_ns, slack_ns)
         self.knowledge, self.since_ns, self.granted = knowledge, since_ns, granted

@@ -113,6 +113,18 @@ def test_when_the_venues_clock_turns_out_different_the_recent_charges_move_to_th
     assert meter.wait_ns(51, 100, at(640)) > 0
 
 
+def test_what_is_assumed_to_be_spent_is_not_spent_twice_after_a_step_of_the_clock() -> None:
+    meter = Meter(MINUTE)
+    meter.assume(50, Knowledge.ASSUMED, at(650), at(9), slack_ns=at(10_000))  # one of two windows, nobody knows which
+    meter.charge(3, at(650), slack_ns=at(10_000))
+    meter.charge(4, at(650))
+    meter.shift(at(651), at(656), 0, 0)
+    assert 57 <= meter.used(at(656)) <= 60
+    assert meter.wait_ns(1, 100, at(656)) == 0
+    meter.shift(at(656), at(651), 0, 0)
+    assert 57 <= meter.used(at(651)) <= 60
+
+
 def test_a_small_correction_of_the_clock_moves_nothing() -> None:
     meter = Meter(MINUTE)
     meter.charge(30, at(630))
