@@ -9,7 +9,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -72,6 +74,22 @@ def test_asyncio_gets_the_same(connector: Connector) -> None:
         return kinds
 
     assert {"book", "ticker"} <= set(asyncio.run(asyncio.wait_for(take(), 30)))
+
+
+def test_forty_readers_of_one_connector_begin_at_once(connector: Connector) -> None:
+    """More than any process may owe answers at once: they wait their turn, none is refused."""
+    together = threading.Barrier(40)
+
+    def first(_: int) -> str:
+        together.wait(30)
+        stream = connector.stream("BTC/USDT", channels=("book",))
+        try:
+            return next(event.kind for event in stream)
+        finally:
+            stream.close()  # type: ignore[attr-defined]  # a generator
+
+    with ThreadPoolExecutor(40) as pool:
+        assert set(pool.map(first, range(40))) <= {"book", "marker"}
 
 
 def test_what_cannot_be_streamed(connector: Connector) -> None:

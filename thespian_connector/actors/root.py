@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from thespian_connector.limits import ORDERS_UNANSWERED_MAX, REQUESTS_UNANSWERED_MAX
 from thespian_connector.model.errors import (
+    Busy,
     ConfigError,
     ConnectorError,
     DeadlineExceeded,
@@ -291,7 +292,7 @@ class Root(Supervisor):
             raise Refused(f"{component} is {state}; ask again in a moment")
         most = _UNANSWERED_MAX.get(announced.kind, REQUESTS_UNANSWERED_MAX)
         if self._owed[announced.incarnation] >= most:
-            raise Refused(f"{component} still owes {most} answers; ask again in a moment")
+            raise Busy(f"{component} still owes {most} answers; ask again in a moment")
         self._counter += 1
         correlation = str(self._counter)
         deadline = time.monotonic() + message.timeout_s

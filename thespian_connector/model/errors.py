@@ -12,6 +12,7 @@
     ├── CaptureError                a file of recorded traffic that is not one              never     known
     ├── StoreError                  the journal of orders cannot be used: damaged, newer, held  never  known
     ├── Refused                     we declined; nothing was sent                           later     known
+    │   ├── Busy                    who would answer has too many questions waiting
     │   ├── CircuitOpen             the breaker of that venue and surface is open
     │   ├── LimitExceeded           our own budget has no room before the deadline
     │   ├── DeadlineExceeded        it was too late before anything was sent
@@ -143,6 +144,10 @@ class Refused(ConnectorError):
 
     retry = Retry.LATER
     exit_code = 4
+
+
+class Busy(Refused):
+    """Who would answer has as many questions waiting as it may; it is asked again until the caller's time is over."""
 
 
 class CircuitOpen(Refused):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import threading
 import time
 import uuid
@@ -13,7 +14,7 @@ from typing import Any, TypeVar
 from thespian_connector.actors import process
 from thespian_connector.actors.component import result_of, unanswered
 from thespian_connector.actors.messages import Reply, Request, pack, unpack
-from thespian_connector.model.errors import ConnectorError, DeadlineExceeded, NotRunning, Refused
+from thespian_connector.model.errors import Busy, ConnectorError, DeadlineExceeded, NotRunning, Refused
 
 from . import contexts
 from .runtime import Runtime, SystemFile
@@ -24,6 +25,8 @@ T = TypeVar("T")
 _LOOK_S = 0.1
 #: How long to look for a component before Root is asked to pass a question on.
 _FIND_S_MAX = 0.5
+#: How long to wait before somebody who is busy is asked again, drawn between these.
+_BUSY_S = (0.01, 0.06)
 
 
 class _Place:
@@ -97,11 +100,24 @@ class Client:
         :param component: who answers it. It is asked without Root in between, if it can be: that is quicker, and Root
             says why not when it cannot.
         :raises NotRunning: nobody is there to ask, or who was asked has ended: ask again.
+        :raises Busy: too many others asked all the time.
         :raises DeadlineExceeded: no answer within `timeout_s`.
         :raises ConnectorError: what the component answered instead.
         """
-        system = self.system
         deadline = time.monotonic() + timeout_s
+        while True:
+            try:
+                return unpack(self._ask(operation, arguments, deadline, component), kind)
+            except Busy:
+                pause_s = random.uniform(*_BUSY_S)
+                if time.monotonic() + pause_s >= deadline:
+                    raise
+            time.sleep(pause_s)
+
+    def _ask(self, operation: str, arguments: dict[str, Any], deadline: float, component: str) -> bytes:
+        """The body of one question's answer."""
+        system = self.system
+        timeout_s = max(0.0, deadline - time.monotonic())
         place = self._place(system, component, min(timeout_s, _FIND_S_MAX)) if component else None
         address, incarnation, check = system.root, system.root_incarnation, partial(self._check_life, system)
         if place is not None:
@@ -114,7 +130,7 @@ class Client:
             raise
         except Exception as error:  # Thespian raises several unrelated types for "nobody answers"
             raise self._lost(system.name) from error
-        return unpack(result_of(reply), kind)
+        return result_of(reply)
 
     def _place(self, system: SystemFile, component: str, timeout_s: float) -> _Place | None:
         """None: it is not there, or not on this host."""
