@@ -241,6 +241,20 @@ def test_an_order_grows_and_moves(desk: Desk) -> None:
     wait_until(lambda: price not in {row.price for row in desk.one.rest.open_orders("BTCUSDT", soon())}, 10, "gone")
 
 
+def test_an_amendment_of_which_only_the_cancel_is_done_says_so(desk: Desk) -> None:
+    if desk.one.exchange != "binance":
+        pytest.skip("it amends in place")
+    order = desk.one.order()
+    desk.place(order).result(15)
+    halted = desk.one.simulator.fault("binance", "maintenance")
+    with pytest.raises(ConnectorError, match="the order was canceled, and what should take its place was not") as told:
+        desk.amend(order.client_order_id, "0.03").result(15)
+    desk.one.simulator.delete_fault(halted)
+    assert told.value.outcome_known
+    assert desk.ledger.order(order.client_order_id).status is OrderStatus.CANCELED
+    assert desk.one.true_order(order)["status"] == "CANCELED"
+
+
 def test_an_amendment_that_the_venue_refuses_leaves_the_order(desk: Desk) -> None:
     order = desk.one.crossing()
     desk.place(order).result(15)

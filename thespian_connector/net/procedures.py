@@ -207,6 +207,8 @@ class Procedures:
             self._answered(key.client_order_id, Operation.AMEND, cancel, intent.operation_id),
             self._answered(name, Operation.PLACE, place),
         ]
+        if isinstance(place, ConnectorError) and isinstance(cancel, OrderReport):
+            place.message = f"amend: the order was canceled, and what should take its place was not: {place.message}"
         for answer in (cancel, place):
             if isinstance(answer, ConnectorError):
                 answer.client_order_id = self._ledger.handle_of(key.client_order_id)
