@@ -142,11 +142,12 @@ def classify(status: int, headers: Mapping[str, str], body: bytes) -> ExchangeEr
     """The error in an HTTP answer, None if it is a good one. Never raises.
 
     HTTP 403 is an IP over its limit, a forbidden region or a GET with a body; for all three the whole IP must be
-    silent for `BAN_S`, or the ban never lifts.
+    silent for `BAN_S`, or the ban never lifts; unless the answer itself says for how long.
     """
     low = {name.lower(): value for name, value in headers.items()}
     if status == 403:
-        pause = max(BAN_S, _retry_after_s(low) or 0.0)
+        told = _retry_after_s(low)
+        pause = BAN_S if told is None else told
         return Banned(
             "HTTP 403: the IP is over its limit, or its region is refused",
             exchange=EXCHANGE,

@@ -65,13 +65,13 @@ class Gate:
             answered(
                 note(venue, Write(path=request.path, method=request.method, ops=(), surfaces=()), fault="ban"), banned
             )
-            return self._refuse_ban(banned, injected=self._ban_injected[address])
+            return self._refuse_ban(address, banned, injected=self._ban_injected[address])
         used = self._requests.setdefault(address, Window(venue.setting("requests_window_s")))
         count = used.add(venue.monotonic_ns())
         venue.usage.used("raw_requests", count)
         if count > venue.setting("requests_max"):
             self._ban(address, 403, venue.setting("ban_s"), injected=False)
-            return self._refuse_ban(403, injected=False)
+            return self._refuse_ban(address, 403, injected=False)
         if request.method == "POST":
             # Orders meet their faults on their own way, where it is known what they are about.
             return await handler(request)
@@ -101,7 +101,7 @@ class Gate:
         status = fault.params.get("status", 403)
         seconds = fault.params.get("retry_after_s", venue.setting("ban_s"))
         self._ban(request.remote or "", status, seconds, injected=True)
-        return self._refuse_ban(status, injected=True)
+        return self._refuse_ban(request.remote or "", status, injected=True)
 
     def admits_socket(self, address: str, sockets_open: int) -> bool:
         """Whether a WebSocket handshake is accepted; it counts either way."""
@@ -127,9 +127,12 @@ class Gate:
         self._ban_injected[address] = injected
         self._ban_status[address] = status
 
-    def _refuse_ban(self, status: int, *, injected: bool) -> web.Response:
+    def _refuse_ban(self, address: str, status: int, *, injected: bool) -> web.Response:
+        """Bybit does not say how long its bans last; an injected one, which may be short, does."""
         self._venue.usage.refused(status, injected=injected)
-        return web.Response(status=status, text="access too frequent. Please try again later.")
+        left_ns = self._banned_until_ns[address] - self._venue.monotonic_ns()
+        headers = {"Retry-After": str(max(1, -(-left_ns // _SECOND_NS)))} if injected else None
+        return web.Response(status=status, text="access too frequent. Please try again later.", headers=headers)
 
     @staticmethod
     def cut(request: web.Request) -> web.Response:
