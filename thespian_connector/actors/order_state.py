@@ -66,6 +66,8 @@ class OrderState(Component):
         self.stream: FactsSink
         self._store: Store | None = None
         self._stream_told = "it was not heard of yet"
+        #: Questions to the venue in a row that were not answered.
+        self._unanswered = 0
         self._why_not = "its journal is being read"
         self._ending = threading.Event()
         self._mail = Mailbox()
@@ -288,8 +290,12 @@ class OrderState(Component):
             self.desk.learn(taken.instruments)
         if taken.question is not None and taken.answer is not None:
             self._store_events(self.survey.answered(taken.question, taken.answer, now_ns))
+            self._unanswered = 0
         elif taken.question is not None:
-            logger.warning("%s: %s was not answered: %s", self.name, " ".join(taken.question.key), taken.error)
+            # The first of a row: a venue that is away, or silent for a while, is asked every second or so.
+            level = logging.DEBUG if self._unanswered else logging.WARNING
+            self._unanswered += 1
+            logger.log(level, "%s: %s was not answered: %s", self.name, " ".join(taken.question.key), taken.error)
             self.survey.failed(taken.question, now_ns)
         self.tick(time.monotonic())
 
