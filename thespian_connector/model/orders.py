@@ -72,6 +72,8 @@ class Order(Struct, frozen=True, kw_only=True):
     reason: str = ""
     created_ns: int = 0
     updated_ns: int = 0
+    #: Nobody placed it through this system (as far as it is known yet): the venue told of it.
+    foreign: bool = False
 
     def __post_init__(self) -> None:
         refuse_floats(self, "price", "stop_price", "quantity", "quote_quantity", "filled", "avg_price")

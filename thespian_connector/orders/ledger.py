@@ -232,6 +232,7 @@ class Ledger:
             reason=current.reason,
             created_ns=min((leg.since_ns for leg in legs), default=0),
             updated_ns=max(leg.updated_ns for leg in legs),
+            foreign=all(leg.intent is None for leg in legs),
         )
 
     def orders(self, *, open_only: bool = False) -> list[Order]:

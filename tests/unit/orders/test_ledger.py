@@ -224,6 +224,9 @@ def test_an_order_that_somebody_else_placed_is_told_as_the_venue_tells_it() -> N
     [order] = told.orders(open_only=True)
     assert (order.client_order_id, order.quantity, order.price, order.status) == ("theirs", D(3), D(7), OrderStatus.NEW)
     assert told.intent("theirs") is None
+    assert order.foreign
+    told.apply(intended("theirs", quantity="3", price="7"))
+    assert [one.foreign for one in told.orders()] == [False]
 
 
 def unknown() -> Ledger:
