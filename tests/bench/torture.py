@@ -42,7 +42,7 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench --torture", description=__doc__)
     parser.add_argument("--cells", type=_cells, default=list(CELLS), metavar="NAME,...", help="default: all")
     parser.add_argument("--quick", action="store_true", help=f"{_COMMANDS_QUICK} commands a cell, not {_COMMANDS}")
-    parser.add_argument("--seed", type=int, default=1, help="of the simulated order flow (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="of the order flow and the clients (default %(default)s)")
     return parser.parse_args()
 
 
@@ -58,7 +58,9 @@ def _run(name: str, commands: int, seed: int) -> Verdict:
 
 
 def _line(verdict: Verdict) -> str:
-    restart = "" if verdict.restart_s is None else f", open orders right {verdict.restart_s:.2f} s after a new start"
+    restart = ""
+    if verdict.restart_s is not None:
+        restart = f"; started again in {verdict.start_s:.1f} s, open orders right {verdict.restart_s:.2f} s later"
     return (
         f"{verdict.cell}: {'right' if verdict.right else 'WRONG'}; {verdict.taken} commands of {verdict.commands},"
         f" {verdict.in_flight} in flight ({verdict.in_the_air} at the venues), {verdict.unknown} unknown"
@@ -70,7 +72,7 @@ def _table(verdicts: list[Verdict]) -> Table:
     table = Table(title="Torture of the order path")
     for title in ("cell", "right", "commands", "taken", "ok", "unknown", "refused", "in flight", "at venues"):
         table.add_column(title)
-    for title in ("journal: unknown", "interrupted", "right after s", "restart s"):
+    for title in ("journal: unknown", "interrupted", "right after s", "start + right s"):
         table.add_column(title)
     for one in verdicts:
         counts = [str(one.outcomes.get(kind, 0)) for kind in ("ok", "unknown", "refused")]
@@ -79,7 +81,7 @@ def _table(verdicts: list[Verdict]) -> Table:
             "yes" if one.right else "NO",
             *(str(one.commands), str(one.taken), *counts, str(one.in_flight), str(one.in_the_air)),
             *(str(one.unknown), str(one.interrupted), f"{one.right_s:.1f}"),
-            "" if one.restart_s is None else f"{one.restart_s:.2f}",
+            "" if one.restart_s is None else f"{one.start_s:.1f} + {one.restart_s:.2f}",
         )
     return table
 

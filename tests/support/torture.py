@@ -74,6 +74,7 @@ class Rig:
     """``with Rig() as rig: ...``; the environment names the system's runtime directory meanwhile."""
 
     def __init__(self, seed: int = 1, rate: int = 10) -> None:
+        self.seed = seed
         self.simulator = Simulator(seed=seed, rate=rate, tune=_TUNE, symbols=SYMBOL)
 
     def __enter__(self) -> Self:
@@ -88,7 +89,7 @@ class Rig:
             self._before = os.environ.get("XDG_RUNTIME_DIR")
             os.environ["XDG_RUNTIME_DIR"] = str(self.system.directory)
             stack.callback(self._restore)
-            self.start()
+            self.start("--wait", "live")
             self.connector = Connector.attach(self.system.name)
             stack.callback(self.connector.close)
             wait_until(self.trades, PATIENCE_S, "orders are taken")
@@ -116,9 +117,9 @@ class Rig:
 
     # -- the system
 
-    def start(self) -> float:
-        """Seconds that it took."""
-        return self.system.start("--wait", "live", "--timeout", "90")
+    def start(self, *words: str) -> float:
+        """Seconds until Root answered."""
+        return self.system.start(*words, "--timeout", "90")
 
     def trades(self) -> bool:
         """Whether the processes of the orders have read their journals."""
@@ -250,7 +251,7 @@ class Traffic:
     # -- a client
 
     def _client(self, venue: str, number: int) -> None:
-        chance = random.Random(f"{self.name}/{venue}/{number}")
+        chance = random.Random(f"{self.rig.seed}/{self.name}/{venue}/{number}")
         mine: list[str] = []
         count = 0
         try:

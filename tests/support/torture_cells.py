@@ -54,7 +54,7 @@ def _kill(*names: str) -> Cell:
         for number in range(_KILLS):
             if number:
                 time.sleep(KILLS_APART_S)
-            time.sleep(random.Random(f"{traffic.name}{number}").uniform(0, 0.3))
+            time.sleep(random.Random(f"{rig.seed}/{traffic.name}/{number}").uniform(0, 0.3))
             if not number:
                 traffic.struck()
             rig.replaced(rig.kill(*names))
