@@ -230,7 +230,7 @@ class Traffic:
                 self.rig.fault(kind, executed=executed, op="place", count=2)
         slow = self.rig.fault("latency", surface="trade", latency_ms=_LATENCY_MS, seconds=60)
         with contextlib.suppress(AssertionError):  # what there was is printed, and judged
-            wait_until(self._enough, 8.0, "enough is in flight")
+            wait_until(self._enough, 20.0, "enough is in flight")
         self.strike.in_the_air = self.rig.in_the_air()
         self.struck()
         return slow
