@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ._output import print_document, progress, say
+from ._output import print_document, progress, say, sigterm_interrupts
 
 _DEFAULT_TIMEOUT_S = 30.0
 #: A pipe has no width; this holds every row whole.
@@ -46,7 +46,7 @@ def run_start(args: argparse.Namespace) -> int:
         from thespian_connector.system import spawn
 
         wait_live = args.wait == "live"
-        with progress(f"starting {args.system}") as tell:
+        with sigterm_interrupts(), progress(f"starting {args.system}") as tell:
             spawn.start_detached(
                 args.system, path, overrides, timeout_s=args.timeout, wait_live=wait_live, progress=tell
             )

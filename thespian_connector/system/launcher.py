@@ -32,7 +32,7 @@ from thespian_connector.limits import (
 )
 from thespian_connector.model.errors import ConnectorError
 
-from . import config, hardening, paper
+from . import config, hardening, leash, paper
 from .generation import Generation, log_path
 from .janitor import Janitor
 from .runtime import Runtime, SystemFile
@@ -50,14 +50,23 @@ class TooManyRestarts(ConnectorError):
 
 
 class Launcher:
-    """:param owner_pid: the process whose end means stop (a program that called ``Connector.start``)."""
+    """:param owner_pid: the process whose end means stop (a program that called ``Connector.start``).
+    :param leash_fd: the inherited end of the starter's :class:`~.leash.Leash`, when there is one.
+    """
 
     def __init__(
-        self, settings: Settings, *, directory: Path, owner_pid: int | None = None, stderr: bool = True
+        self,
+        settings: Settings,
+        *,
+        directory: Path,
+        owner_pid: int | None = None,
+        leash_fd: int | None = None,
+        stderr: bool = True,
     ) -> None:
         self._settings = settings
         self._directory = directory
         self._owner_pid = owner_pid
+        self._leash = leash.take(leash_fd) if leash_fd is not None else None
         self._stderr = stderr
         self._runtime = Runtime(settings.system.name)
         self._simulator: Simulator | None = None
@@ -196,6 +205,8 @@ class Launcher:
             named = {pidfd: name for name, pidfd in generation.watched.items()}
             if self._owner is not None:
                 named[self._owner] = "owner"
+            if self._leash is not None:
+                named[self._leash] = "leash"
             if self._simulator is not None and self._simulator.pidfd is not None:
                 named[self._simulator.pidfd] = "simulator"
             if self._janitor.pidfd is not None:
@@ -207,8 +218,9 @@ class Launcher:
             for _ in process.reap():
                 pass
             ended = [named[fd] for fd in ready if fd in named]
-            if self._stop_asked or "owner" in ended:
+            if self._stop_asked or "owner" in ended or ("leash" in ended and self._starter_ended()):
                 return None
+            ended = [name for name in ended if name != "leash"]
             if "simulator" in ended:
                 self._restart_simulator(generation)
                 ended.remove("simulator")
@@ -225,6 +237,15 @@ class Launcher:
                 return over[0]
             if (agent in ended or agent in hung) and not self._restart_host_agent(generation):
                 return agent
+
+    def _starter_ended(self) -> bool:
+        """Before the start was done; after it nobody minds."""
+        assert self._leash is not None
+        done = leash.was_let_go(self._leash)
+        self._leash = None
+        if not done:
+            logger.info("whoever started this system has ended before it was ready: stopping")
+        return not done
 
     def _look_at_logger(self, generation: Generation) -> None:
         """The admin forks another when it dies, and tells nobody."""
@@ -345,12 +366,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--system")
     parser.add_argument("--set", action="append", default=[])
     parser.add_argument("--owner", type=int)
+    parser.add_argument("--leash", type=int)
     parser.add_argument("--quiet", action="store_true")
     given = parser.parse_args(arguments)
     try:
         settings = config.load(given.config, given.set, given.system)
         directory = given.config.parent if given.config is not None else Path.cwd()
-        Launcher(settings, directory=directory, owner_pid=given.owner, stderr=not given.quiet).run()
+        Launcher(
+            settings, directory=directory, owner_pid=given.owner, leash_fd=given.leash, stderr=not given.quiet
+        ).run()
     except ConnectorError as error:
         print(error, file=sys.stderr)
         return error.exit_code

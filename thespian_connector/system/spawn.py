@@ -20,6 +20,7 @@ from thespian_connector.model.errors import ConnectorError, NotRunning
 
 from . import config
 from .client import Client
+from .leash import Leash
 from .runtime import Runtime
 
 _POLL_S = 0.02
@@ -44,7 +45,8 @@ def start_detached(
     :param owner_pid: the system ends with this process.
     :param progress: told again and again what is still waited for.
     :raises ConfigError: nothing was started.
-    :raises ConnectorError: it is not ready within `timeout_s`, or ended, or ran already; what was started is gone.
+    :raises ConnectorError: it is not ready within `timeout_s`, or ended, or ran already; what was started is gone, as
+        it is after Ctrl-C, and when this process is killed meanwhile.
     """
     settings = config.load(config_file, overrides, name)
     runtime = Runtime(settings.system.name)
@@ -58,23 +60,38 @@ def start_detached(
         arguments += ["--set", override]
     if owner_pid is not None:
         arguments += ["--owner", str(owner_pid)]
-    with open(runtime.output_file, "wb", opener=_private) as output:
-        child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            arguments, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
-        )
-    try:
-        _wait_ready(runtime, child, timeout_s, wait_live, progress)
-    except BaseException:
-        with contextlib.suppress(ProcessLookupError):
-            child.terminate()
+    with Leash() as leash:
+        child = _launch(runtime, [*arguments, "--leash", str(leash.reading)], leash)
         try:
-            child.wait(_STOP_S_MAX)
-        except subprocess.TimeoutExpired:
-            child.kill()  # everything below it dies with it
-            child.wait()
-            runtime.clear()
-        raise
+            _wait_ready(runtime, child, timeout_s, wait_live, progress)
+        except BaseException:
+            _end(runtime, child)
+            raise
+        leash.let_go()
     child.returncode = 0  # it goes on; nobody here will wait for it
+
+
+def _launch(runtime: Runtime, arguments: Sequence[str], leash: Leash) -> subprocess.Popen[bytes]:
+    with open(runtime.output_file, "wb", opener=_private) as output:
+        return subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            arguments,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            pass_fds=(leash.reading,),
+        )
+
+
+def _end(runtime: Runtime, child: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        child.terminate()
+    try:
+        child.wait(_STOP_S_MAX)
+    except subprocess.TimeoutExpired:
+        child.kill()  # everything below it dies with it
+        child.wait()
+        runtime.clear()
 
 
 def _private(path: str, flags: int) -> int:
