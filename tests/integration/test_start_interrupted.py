@@ -11,7 +11,7 @@ from support.system import System
 from support.waiting import wait_until
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL], ids=lambda one: one.name)
 def test_a_start_that_is_ended_leaves_nothing(number: signal.Signals) -> None:
     unreachable = "exchanges.binance.urls={rest='http://127.0.0.1:9',stream='ws://127.0.0.1:9'}"
     with System(unreachable, "exchanges.bybit.enabled=false") as system:
