@@ -67,6 +67,7 @@ DOCUMENT = {
     "outcome_known": True,
     "created_ns": 0,
     "updated_ns": 0,
+    "foreign": False,
 }
 
 
