@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -182,11 +183,16 @@ def test_nohup_is_minded() -> None:
     ["record", "--exchange", "bybit", "BTC/USDT", "FILE", "--seconds", "nan", "--set", "system.admin_port=0"],
     ["watch", "BTC/USDT", "-n", "99999999999999999999999"],
     ["watch", "BTC/USDT", "-n", "-1"],
+    ["simulate", "--rate", "nan"],
+    ["simulate", "--rate=-inf"],
+    ["start", "--detach", "--timeout", "nan"],
+    ["start", "--detach", "--timeout", "-1"],
+    ["start", "--timeout", "0"],
 ])  # fmt: skip
 def test_numbers_that_cannot_be_are_misuse(
     words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "c.jsonl"
     assert cli.main([str(file) if word == "FILE" else word for word in words]) == 2
-    assert "take" in capsys.readouterr().err
+    assert re.search("take|is not a number", capsys.readouterr().err)
     assert not file.exists()

@@ -37,6 +37,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run_start(args: argparse.Namespace) -> int:
     from thespian_connector.system import config
 
+    config.check_timeout(args.timeout)
     path = Path(args.config) if args.config is not None else None
     overrides = [f"{key}={value}" for key, value in args.set]
     settings = config.load(path, overrides, args.system)

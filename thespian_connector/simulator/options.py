@@ -113,7 +113,7 @@ def _rate(text: str) -> Decimal:
         rate = Decimal(text)
     except InvalidOperation:
         rate = Decimal(-1)
-    if not 0 <= rate <= RATE_MAX:
+    if not rate.is_finite() or not 0 <= rate <= RATE_MAX:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to {RATE_MAX}")
     return rate
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import stat
@@ -62,6 +63,12 @@ def load(path: Path | None, overrides: Sequence[str] = (), name: str | None = No
     return settings
 
 
+def check_timeout(timeout_s: float) -> None:
+    """:raises UsageError: nobody can wait that long."""
+    if not 0 < timeout_s < math.inf:
+        raise UsageError(f"timeout: {timeout_s:g} s is no time to wait; take a number of seconds above 0")
+
+
 def bind_warning(settings: Settings) -> str:
     """What to tell whoever opens a system to the network; "" when it listens on loopback."""
     bind = settings.system.bind
@@ -100,6 +107,8 @@ def _read(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}; pass an existing file to --config") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8, as TOML is") from None
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -23,6 +23,8 @@ _SOCKET_NAME_BYTES_MAX = 48
 _SECRET_BYTES = 32
 #: Whom every restart of the whole system replaces, besides HostAgent.
 _TOP = ("admin", "root", "logger")
+#: What says that there is no such file, in a place of ours at least.
+_ABSENT = (FileNotFoundError, NotADirectoryError, PermissionError)
 
 
 class SystemFile(Struct, frozen=True):
@@ -53,11 +55,26 @@ class SystemFile(Struct, frozen=True):
 
 
 def base_dir() -> Path:
-    """Where the systems of this user are: under XDG_RUNTIME_DIR, else in the temporary directory."""
+    """Where the systems of this user are: under XDG_RUNTIME_DIR, else in the temporary directory.
+
+    :raises ConfigError: XDG_RUNTIME_DIR is relative: it would be another place in each process (the XDG Base Directory
+        Specification demands an absolute path).
+    """
     given = os.environ.get("XDG_RUNTIME_DIR")
     if given:
+        if not os.path.isabs(given):
+            raise ConfigError(f"XDG_RUNTIME_DIR: {given!r} is not absolute; set it to the whole path of a directory")
         return Path(given) / "thespian-connector"
     return Path(tempfile.gettempdir()) / f"thespian-connector-{os.getuid()}"
+
+
+def _make_private(directory: Path) -> None:
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    status = directory.stat()
+    if status.st_uid != os.getuid():
+        raise ConfigError(f"{directory}: belongs to another user; set XDG_RUNTIME_DIR to a directory of yours")
+    if stat.S_IMODE(status.st_mode) != 0o700:
+        directory.chmod(0o700)
 
 
 class Runtime:
@@ -106,7 +123,7 @@ class Runtime:
     def create(self) -> None:
         """Makes the directory, ours alone.
 
-        :raises ConfigError: it belongs to somebody else, or sockets in it would have too long a path.
+        :raises ConfigError: it cannot be made, belongs to somebody else, or sockets in it would have too long a path.
         """
         longest = len(os.fsencode(self.path)) + 1 + _SOCKET_NAME_BYTES_MAX + 1
         if longest > _SOCKET_PATH_BYTES_MAX:
@@ -114,14 +131,13 @@ class Runtime:
                 f"{self.path}: too long for socket paths by {longest - _SOCKET_PATH_BYTES_MAX} bytes;"
                 " set XDG_RUNTIME_DIR to a shorter directory or take a shorter --system"
             )
-        for directory in (base_dir(), self.path):
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            status = directory.stat()
-            if status.st_uid != os.getuid():
-                raise ConfigError(f"{directory}: belongs to another user; set XDG_RUNTIME_DIR to a directory of yours")
-            if stat.S_IMODE(status.st_mode) != 0o700:
-                directory.chmod(0o700)
-        self.budget_dir.mkdir(mode=0o700, exist_ok=True)
+        try:
+            for directory in (base_dir(), self.path, self.budget_dir):
+                _make_private(directory)
+        except OSError as error:
+            raise ConfigError(
+                f"{error.filename}: {error.strerror}; set XDG_RUNTIME_DIR to a directory that you may write to"
+            ) from None
 
     def lock(self) -> None:
         """Takes the system for this process and what it forks; held until the last of them has ended.
@@ -154,7 +170,7 @@ class Runtime:
         """:raises NotRunning: no such system."""
         try:
             return self.secret_file.read_bytes()
-        except FileNotFoundError:
+        except _ABSENT:
             raise self.not_running() from None
 
     def write_system(self, system: SystemFile) -> None:
@@ -171,14 +187,14 @@ class Runtime:
             if read is None or read[0] != version:
                 read = self._read = (version, msgspec.json.decode(self.system_file.read_bytes(), type=SystemFile))
             return read[1]
-        except (FileNotFoundError, msgspec.DecodeError):
+        except (*_ABSENT, msgspec.DecodeError):
             raise self.not_running() from None
 
     def launcher_pid(self) -> int | None:
         """The pid of the launcher; None when no process holds the system."""
         try:
             fd = os.open(self.pid_file, os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:
+        except _ABSENT:
             return None
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -44,10 +44,11 @@ def start_detached(
     :param wait_live: ready means that every configured book is LIVE, not only that Root answers.
     :param owner_pid: the system ends with this process.
     :param progress: told again and again what is still waited for.
-    :raises ConfigError: nothing was started.
+    :raises UsageError, ConfigError: nothing was started.
     :raises ConnectorError: it is not ready within `timeout_s`, or ended, or ran already; what was started is gone, as
         it is after Ctrl-C, and when this process is killed meanwhile.
     """
+    config.check_timeout(timeout_s)
     settings = config.load(config_file, overrides, name)
     runtime = Runtime(settings.system.name)
     runtime.create()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from thespian_connector.connector import Connector
@@ -15,3 +17,9 @@ def test_a_depth_that_cannot_be(depth: int) -> None:
         connector.order_book("bybit", "BTC/USDT", depth)
     with pytest.raises(UsageError, match="take 0 for all"):
         connector.merged_book("BTC/USDT", depth)
+
+
+@pytest.mark.parametrize("depth", ["x", 1.5, None, True])
+def test_a_depth_that_is_no_whole_number(depth: Any) -> None:
+    with pytest.raises(UsageError, match=f"{depth!r} is no whole number"):
+        Connector("nowhere").order_book("bybit", "BTC/USDT", depth)

@@ -96,6 +96,13 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         load(tmp_path / "nothere.toml")
 
 
+def test_a_file_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "my.toml"
+    path.write_bytes(b'[system]\nname = "caf\xe9"\n')
+    with pytest.raises(ConfigError, match=r"my\.toml: not UTF-8 at byte 20"):
+        load(path)
+
+
 @pytest.mark.parametrize("override", ["depth", "=5", "a..b=1", "system.name.x=1"])
 def test_a_malformed_override_is_shown(override: str) -> None:
     with pytest.raises(ConfigError):

@@ -52,6 +52,25 @@ def test_a_path_too_long_for_sockets_is_refused_before_anything_is_made(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("place", ["relative", "./here"])
+def test_a_relative_runtime_directory_is_refused(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", place)
+    with pytest.raises(ConfigError, match="not absolute"):
+        Runtime("r")
+
+
+@pytest.mark.parametrize("place", ["/dev/null", "/proc"])
+def test_a_runtime_directory_that_cannot_be(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", place)
+    with pytest.raises(ConfigError, match="set XDG_RUNTIME_DIR to a directory"):
+        Runtime("r").create()
+    assert Runtime("r").launcher_pid() is None
+    with pytest.raises(NotRunning):
+        Runtime("r").read_system()
+    with pytest.raises(NotRunning):
+        Runtime("r").read_secret()
+
+
 def test_without_xdg_it_is_in_the_temporary_directory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
     assert Runtime("r").path.parent.name == f"thespian-connector-{os.getuid()}"
