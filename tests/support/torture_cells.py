@@ -125,9 +125,10 @@ def _spell(kind: str, **terms: Any) -> Cell:
 
 
 def _unseen(rig: Rig, traffic: Traffic) -> None:
-    """Answers are lost, and queries miss the orders meanwhile."""
+    """Answers are lost, the stream tells nothing, and queries miss the orders meanwhile."""
     traffic.struck()
     ids = rig.fault("visibility_delay", delay_ms=3_000, seconds=60)
+    ids += rig.fault("user_event_drop", seconds=60)
     rig.fault("ack_lost", op="place", count=5)
     time.sleep(_FAULT_S)
     rig.no_fault(ids)

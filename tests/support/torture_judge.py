@@ -16,7 +16,7 @@ from thespian_connector.limits import RECV_WINDOW_MS, SURVEY_EVERY_S
 from thespian_connector.model.decimals import canonical, text
 from thespian_connector.model.errors import ConnectorError
 from thespian_connector.orders.codec import decode
-from thespian_connector.orders.events import Answered
+from thespian_connector.orders.events import Absent, Answered, Event
 from thespian_connector.orders.recovery import INTERRUPTED
 from thespian_connector.storage import Durability, open_store
 
@@ -160,7 +160,7 @@ class Judge:
         handles = {one.handle for one in cell.done}
         wrong = list(self._common)
         wrong += [f"{handle}: {what}" for handle in sorted(handles) for what in self._wrong.get(handle, ())]
-        wrong += self._late(handles) + self._sent(handles) + self._told(cell.done)
+        wrong += self._late(handles) + self._sent(handles) + self._told(cell.done) + self._rash(handles)
         wrong += [str(failure) for failure in cell.failures]
         unknown, interrupted = self._doubts(handles)
         taken = cell.taken
@@ -242,20 +242,28 @@ class Judge:
 
     def _doubts(self, handles: set[str]) -> tuple[int, int]:
         """How many commands the journal holds without a known outcome, and how many of them a crash left."""
-        store = open_store(f"sqlite:///{self.rig.system.runtime / 'state.db'}", Durability.PROCESS)
-        try:
-            facts = [decode(entry.body) for venue in VENUES for entry in store.load(f"commands/{venue}")]
-        finally:
-            store.close()
         unknown = [
             fact.refusal
-            for fact in facts
+            for fact in self._journal("commands")
             if isinstance(fact, Answered)
             and base(fact.client_order_id) in handles
             and fact.refusal is not None
             and not fact.refusal.outcome_known
         ]
         return len(unknown), sum(refusal.type == INTERRUPTED for refusal in unknown)
+
+    def _rash(self, handles: set[str]) -> list[str]:
+        """Of whom it was concluded that they never got there, and they did."""
+        accepted = {order["client_order_id"] for chain in self._chains().values() for order in chain}
+        absent = {fact.client_order_id for fact in self._journal("venue") if isinstance(fact, Absent)}
+        return [f"{name}: concluded to be absent, and is not" for name in absent & accepted if base(name) in handles]
+
+    def _journal(self, stream: str) -> list[Event]:
+        store = open_store(f"sqlite:///{self.rig.system.runtime / 'state.db'}", Durability.PROCESS)
+        try:
+            return [decode(entry.body) for venue in VENUES for entry in store.load(f"{stream}/{venue}")]
+        finally:
+            store.close()
 
 
 def _order_wrong(mine: Document | None, true: list[Document], commands: list[Command]) -> list[str]:
