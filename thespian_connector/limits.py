@@ -158,8 +158,11 @@ MESSAGE_PREFIX_BYTES_MAX = 16
 #: its time, too.
 STRANGERS_MAX = 100
 STRANGER_S_MAX = 10.0
-#: Contexts that a client keeps to ask with again, and for how long it keeps one that it does not use: far less than the
-#: twenty minutes after which the other side hangs up.
+#: Connections to one component's door, each with a thread; others ask Root. One that is silent for so long is closed.
+DOOR_CONNECTIONS_MAX = 64
+DOOR_IDLE_S_MAX = 60.0
+#: Contexts, and connections to doors, that a client keeps to ask with again; and for how long it keeps a context that
+#: it does not use: far less than the twenty minutes after which the other side hangs up.
 CONTEXTS_KEPT_MAX = 16
 CONTEXT_KEPT_S_MAX = 60.0
 #: Connections that wait in the kernel until an actor's loop takes them.
@@ -340,8 +343,6 @@ FACTS_A_MESSAGE_MAX = 500
 FACTS_KEPT_MAX = 10_000
 #: A question for facts is asked again after this: it may have been lost. (Another life of its source is asked at once.)
 FACTS_ASK_AGAIN_S = 3.0
-#: What was meant is told together with what became of it, if that is known within this.
-COMMAND_FACTS_HELD_S = 0.02
 #: One commit of a journal. A longer one means a hung disk, and the process is replaced.
 COMMAND_THREAD_SILENT_S_MAX = 10.0
 
@@ -393,3 +394,5 @@ CANCELS_AT_ONCE_MAX = 8
 BATCH_COMMANDS_MAX = 16
 #: A private session that is connected looks at its clocks so much more seldom than one that is not (`FEED_TICK_S`).
 PRIVATE_QUIET_TICKS = 10
+#: So much of what somebody gave is quoted in a message; what is longer is no symbol and no name.
+GIVEN_SHOWN_CHARS_MAX = 60

@@ -9,14 +9,13 @@ import contextlib
 import logging
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from thespian_connector.limits import (
-    COMMAND_FACTS_HELD_S,
     COMMAND_THREAD_SILENT_S_MAX,
     INSTRUMENTS_RETRY_FIRST_S,
     INSTRUMENTS_RETRY_MAX_S,
@@ -35,10 +34,11 @@ from thespian_connector.storage import Durability, Journal, Store, open_store
 from .account import trade_rest
 from .component import Arguments, Component
 from .crash_points import crash_points
+from .door import Answer, Door, door_path
 from .facts import FactsSource
 from .messages import Address, FactsWanted, Message, Reply, Request, ThreadAge, failure, pack, unpack
 from .settings import ExchangeStart
-from .threads import crash
+from .threads import Mailbox, crash
 from .venue import Upkeep, Venue
 
 logger = logging.getLogger(__name__)
@@ -59,10 +59,12 @@ class OrderCommand(Component):
         self._why_not = "its journal is being read"
         self.crash_point = crash_points(self.context, self.name)
         self._ending = threading.Event()
-        self._durable: deque[tuple[int, Sequence[bytes]]] = deque()
+        self._durable = Mailbox()
+        self.watch_mailbox(self._durable, lambda item: self.facts.add(*item))
         self.facts = FactsSource(self.incarnation, self.send, self._load_after)
         self.slow["cancel_all"] = self.cancel_all
         self._trade: TradeRest | None = None
+        self._door: Door | None = None
         self.start_worker("loader")
         self.upkeep = Upkeep(self.name, self.venue, self.worker)
         self.worker.submit(self._load)
@@ -80,14 +82,19 @@ class OrderCommand(Component):
         return (*ages, ThreadAge("journal", age_ns, round(COMMAND_THREAD_SILENT_S_MAX * _NS)))
 
     def tick(self, now: float) -> None:
-        self._tell_facts()
-        if self.commands is None or not self.commands.under_way:
-            self.pace(self.tick_s)
         if self.commands is not None:
             self.upkeep.tick(now)
 
+    def _failed(self, error: BaseException, request: Request | None = None) -> None:
+        """On any thread."""
+        if request is not None:
+            self.crashes.note(request)
+        crash(f"{self.name}'s commands", error)
+
     def stopping(self) -> None:
         self._ending.set()
+        if self._door is not None:
+            self._door.close()
         self.worker.stop(timeout_s=1.0)
         if self.commands is not None:
             self.commands.stop(timeout_s=3.0)
@@ -99,7 +106,6 @@ class OrderCommand(Component):
 
     def handle(self, message: Message, sender: Address) -> None:
         if isinstance(message, FactsWanted):
-            self._tell_facts()
             self.facts.want(message, sender)
         elif isinstance(message, Request) and message.operation in _COMMANDS:
             self._command(message, sender)
@@ -107,23 +113,33 @@ class OrderCommand(Component):
             super().handle(message, sender)
 
     def _command(self, request: Request, client: Address) -> None:
+        self._take(request, lambda answer: self._answers.put((client, answer)), here=False)
+
+    def _at_door(self, request: Request, answer: Answer) -> None:
+        """On the thread of who asks: the whole command is done on it."""
+        if (refusal := self.crashes.refusal(self.name, request)) is not None:
+            answer(failure(request.correlation, refusal))
+        else:
+            self._take(request, answer, here=True)
+
+    def _take(self, request: Request, answer: Answer, *, here: bool) -> None:
         asker = self.asker(request)
-        self.pace(COMMAND_FACTS_HELD_S)
 
         def reply(result: Order | ConnectorError) -> None:
             """On any thread."""
             if isinstance(result, ConnectorError):
-                answer = failure(request.correlation, result, asker)
+                answer(failure(request.correlation, result, asker))
             else:
-                answer = Reply(asker, request.correlation, True, pack(result))
-            self._answers.put((client, answer))
+                answer(Reply(asker, request.correlation, True, pack(result)))
 
         try:
-            self._take(request.operation, unpack(request.body, Arguments), reply)
+            self._begin_command(request.operation, unpack(request.body, Arguments), reply, here)
         except ConnectorError as error:
             reply(error)
 
-    def _take(self, operation: str, arguments: Arguments, reply: Callable[[Order | ConnectorError], None]) -> None:
+    def _begin_command(
+        self, operation: str, arguments: Arguments, reply: Callable[[Order | ConnectorError], None], here: bool
+    ) -> None:
         if self.commands is None:
             raise Refused(f"{self.name} takes no orders yet: {self._why_not}")
         deadline = arguments["deadline_mono_ns"] / _NS
@@ -132,26 +148,16 @@ class OrderCommand(Component):
                 order = msgspec.convert(arguments["order"], NewOrder)
             except msgspec.ValidationError as error:
                 raise UsageError(f"order: {error}") from None
-            self.commands.place(order, deadline, reply)
+            self.commands.place(order, deadline, reply, here=here)
             return
         client_order_id = str(arguments["client_order_id"])
         if operation == "cancel":
-            self.commands.cancel(client_order_id, deadline, reply)
+            self.commands.cancel(client_order_id, deadline, reply, here=here)
         else:
             quantity, price = (
                 None if arguments.get(name) is None else dec(arguments[name], name) for name in ("quantity", "price")
             )
-            self.commands.amend(client_order_id, quantity, price, deadline, reply)
-
-    def _send_answer(self, answer: tuple[Address, Reply]) -> None:
-        super()._send_answer(answer)
-        self._tell_facts()
-
-    def _tell_facts(self) -> None:
-        """What is durable, to OrderState: after the answer to who waits for it, and with its intent. Where the answer
-        takes longer, the tick tells the intent."""
-        while self._durable:
-            self.facts.add(*self._durable.popleft())
+            self.commands.amend(client_order_id, quantity, price, deadline, reply, here=here)
 
     def _load_after(self, after: int) -> Iterator[bytes]:
         assert self._store is not None, "who asks was told of facts"
@@ -205,13 +211,18 @@ class OrderCommand(Component):
             trade,
             ledger,
             self.venue.instrument,
-            on_durable=lambda first, bodies: self._durable.append((first, bodies)),
-            on_failure=lambda error: crash(f"{self.name}'s commands", error),
+            on_durable=lambda first, bodies: self._durable.put((first, bodies)),
+            on_failure=self._failed,
             crash_point=self.crash_point,
         )
         self.facts.begin(last)
         commands.start(journal, last)
         self.commands, self._trade = commands, trade
+        self._door = Door(
+            door_path(Path(self.context.runtime_dir), self.name),
+            self._at_door,
+            on_failure=self._failed,
+        )
         logger.info("%s takes orders: %d entries read, %d interrupted", self.name, last, len(interrupted))
 
     def cancel_all(self, arguments: Arguments) -> list[str]:

@@ -34,6 +34,7 @@ from thespian_connector.storage import Durability, Journal, Store, open_store
 
 from .component import Arguments, Component
 from .crash_points import crash_points
+from .door import Answer, Door, Guest, door_path
 from .facts import FactsSink
 from .inquiries import Inquiries
 from .messages import Address, Announce, Facts, Found, Message, Reply, Request, ThreadAge, failure, unpack
@@ -65,6 +66,7 @@ class OrderState(Component):
         self.commands: FactsSink
         self.stream: FactsSink
         self._store: Store | None = None
+        self._door: Door | None = None
         self._stream_told = "it was not heard of yet"
         #: Questions to the venue in a row that were not answered.
         self._unanswered = 0
@@ -94,6 +96,8 @@ class OrderState(Component):
 
     def stopping(self) -> None:
         self._ending.set()
+        if self._door is not None:
+            self._door.close()
         self.worker.stop(timeout_s=1.0)
         if self.journal is not None:
             self.journal.stop(timeout_s=2.0)
@@ -150,6 +154,8 @@ class OrderState(Component):
         self.commands = FactsSink(self.incarnation, self.send, commands, anew=lost_with_life)
         self.stream = FactsSink(self.incarnation, self.send, 0, anew=True)
         self.desk = desk
+        path = door_path(Path(self.context.runtime_dir), self.name)
+        self._door = Door(path, self._at_door, on_failure=lambda error, _: crash(f"{self.name}'s door", error))
         self.publisher.publish(News([], [], desk.balances()))
         logger.info("%s knows %d facts of the venue's, %d of ours", self.name, last, commands)
         now = time.monotonic()
@@ -187,6 +193,17 @@ class OrderState(Component):
             self._one_order(message, sender)
         else:
             super().handle(message, sender)
+
+    def _at_door(self, request: Request, answer: Answer) -> None:
+        """On the thread of who asks, and passed to the main thread, like a message."""
+        self._mail.put(partial(self.receiveMessage, request, Guest(answer)))
+
+    def send(self, to: Address | Guest, message: Message) -> None:
+        if isinstance(to, Guest):
+            assert isinstance(message, Reply), "a guest gets the answer"
+            to.answer(message)
+        else:
+            super().send(to, message)
 
     def _find(self, now: float) -> None:
         """The others of this exchange, as Registry knows them."""

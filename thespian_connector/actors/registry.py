@@ -19,7 +19,6 @@ def entry(announced: Announce) -> dict[str, Any]:
         "kind": announced.kind,
         "state": announced.state,
         "host": announced.host,
-        "address": _spelled(announced.address),
         "pid": announced.pid,
         "incarnation": announced.incarnation,
         "restarts": announced.restarts,
@@ -27,14 +26,6 @@ def entry(announced: Announce) -> dict[str, Any]:
         "endpoint": announced.endpoint,
         "symbols": list(announced.symbols),
     }
-
-
-def _spelled(address: Address) -> str:
-    """As Thespian reads it again; empty: it is not there."""
-    if address is None:
-        return ""
-    host, port = address.addressDetails.sockname
-    return f"{host}:{port}"
 
 
 @dataclass

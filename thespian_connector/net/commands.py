@@ -12,16 +12,17 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from functools import partial
 
 from thespian_connector import limits
 from thespian_connector.model import Instrument, NewOrder, Order
 from thespian_connector.model.errors import (
+    Busy,
     ConnectorError,
     DuplicateClientOrderId,
     Fenced,
     LimitExceeded,
     OrderNotFound,
-    Refused,
 )
 from thespian_connector.orders.checks import check_amendment, check_order
 from thespian_connector.orders.events import Event
@@ -108,19 +109,15 @@ class Commands:
         self._journal.close(max(0.1, deadline - self._monotonic()))
 
     @property
-    def under_way(self) -> bool:
-        """Whether any command is."""
-        return bool(self._lines)
-
-    @property
     def busy_since_ns(self) -> int:
         """Since when the commit at hand takes, monotonic; 0: there is none."""
         return self._journal.busy_since_ns
 
     # -- commands
 
-    def place(self, order: NewOrder, deadline: float, reply: Reply) -> None:
-        """:raises DuplicateClientOrderId: the id is of an order with other terms.
+    def place(self, order: NewOrder, deadline: float, reply: Reply, *, here: bool = False) -> None:
+        """:param here: as in all three: on the caller's thread, which may wait, unless the order's line is not empty.
+        :raises DuplicateClientOrderId: the id is of an order with other terms.
         :raises InvalidOrder, UnknownSymbol: it cannot be.
         """
         name = order.client_order_id
@@ -141,19 +138,26 @@ class Commands:
             check_order(order, instrument)
             self._placing[name] = _Placing(order, reply)
         self._enter(
-            name, lambda: self._do.place(order, instrument, deadline), lambda result: self._placed(name, result)
+            name, lambda: self._do.place(order, instrument, deadline), lambda result: self._placed(name, result), here
         )
 
-    def cancel(self, client_order_id: str, deadline: float, reply: Reply) -> None:
+    def cancel(self, client_order_id: str, deadline: float, reply: Reply, *, here: bool = False) -> None:
         """:raises OrderNotFound: no order of ours has that id."""
         handle, order = self._known(client_order_id)
         if order.status.terminal:
             reply(order)
             return
-        self._enter(handle, lambda: self._do.cancel(handle, deadline), reply)
+        self._enter(handle, lambda: self._do.cancel(handle, deadline), reply, here)
 
     def amend(
-        self, client_order_id: str, quantity: Decimal | None, price: Decimal | None, deadline: float, reply: Reply
+        self,
+        client_order_id: str,
+        quantity: Decimal | None,
+        price: Decimal | None,
+        deadline: float,
+        reply: Reply,
+        *,
+        here: bool = False,
     ) -> None:
         """`quantity` is the new total.
 
@@ -162,7 +166,7 @@ class Commands:
         """
         handle, order = self._known(client_order_id)
         check_amendment(order.type, quantity, price, order.filled, self._instrument_of(order.symbol))
-        self._enter(handle, lambda: self._do.amend(handle, quantity, price, deadline), reply)
+        self._enter(handle, lambda: self._do.amend(handle, quantity, price, deadline), reply, here)
 
     def _known(self, client_order_id: str) -> tuple[str, Order]:
         with self._lock:
@@ -174,19 +178,24 @@ class Commands:
 
     # -- threads
 
-    def _enter(self, handle: str, command: Callable[[], Command], reply: Reply) -> None:
+    def _enter(self, handle: str, command: Callable[[], Command], reply: Reply, here: bool) -> None:
         with self._lock:
             if handle not in self._lines and len(self._lines) >= limits.ORDERS_UNANSWERED_MAX:
-                reply(Refused(f"{len(self._lines)} orders have commands under way; ask again in a moment"))
+                reply(Busy(f"{len(self._lines)} orders have commands under way; ask again in a moment"))
                 return
             line = self._lines.setdefault(handle, deque())
             if len(line) >= limits.COMMANDS_AN_ORDER_MAX:
                 full = LimitExceeded(f"{handle}: {len(line)} commands wait for this order; ask again later")
                 reply(full)
                 return
-            line.append(lambda: self._run(handle, command, reply))
-            if len(line) == 1:
-                self._work.put(line[0])
+            work = partial(self._run, handle, command, reply)
+            line.append(work)
+            if len(line) > 1:
+                return
+        if here:
+            work()
+        else:
+            self._work.put(work)
 
     def _send(self) -> None:
         try:

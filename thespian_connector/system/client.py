@@ -1,59 +1,28 @@
-"""A client of a running system: asks Root, or a component itself, with a correlation id of its own for each request."""
+"""A client of a running system: asks Root, or at a component's door, with a correlation id for each request."""
 
 from __future__ import annotations
 
-import os
 import random
-import threading
 import time
 import uuid
-from collections.abc import Callable
-from functools import partial
 from typing import Any, TypeVar
 
-from thespian_connector.actors import process
-from thespian_connector.actors.component import result_of, unanswered
+from msgspec.structs import replace
+
+from thespian_connector.actors.component import result_of
 from thespian_connector.actors.messages import Reply, Request, pack, unpack
-from thespian_connector.model.errors import Busy, ConnectorError, DeadlineExceeded, NotRunning, Refused
+from thespian_connector.model.errors import Busy, ConnectorError, DeadlineExceeded, NotRunning
 
 from . import contexts
+from .doors import Doors
 from .runtime import Runtime, SystemFile
 
 T = TypeVar("T")
 
 #: How often a question that waits looks whether the life that it was put to has ended.
 _LOOK_S = 0.1
-#: How long to look for a component before Root is asked to pass a question on.
-_FIND_S_MAX = 0.5
 #: How long to wait before somebody who is busy is asked again, drawn between these.
 _BUSY_S = (0.01, 0.06)
-
-
-class _Place:
-    """Where a component's present life is to be asked."""
-
-    def __init__(self, system: SystemFile, component: str, address: str, incarnation: int, pid: int) -> None:
-        """:raises ProcessLookupError: it has just ended."""
-        self.component = component
-        self.address = address
-        self.incarnation = incarnation
-        self._root_incarnation = system.root_incarnation
-        self._pidfd = os.pidfd_open(pid)
-
-    def __del__(self) -> None:
-        """With the last question that waits for it."""
-        if hasattr(self, "_pidfd"):
-            os.close(self._pidfd)
-
-    def lives(self, system: SystemFile) -> bool:
-        return system.root_incarnation == self._root_incarnation and not process.has_exited(self._pidfd)
-
-    def check(self) -> None:
-        """:raises Interrupted, Refused: it has ended; no answer will come."""
-        if process.has_exited(self._pidfd):
-            raise unanswered(
-                self.component, Refused(f"{self.component} ended while it worked on it; ask again in a moment")
-            )
 
 
 class Client:
@@ -64,13 +33,11 @@ class Client:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._places: dict[str, _Place] = {}
-        self._lock = threading.Lock()
+        self._doors = Doors(runtime.path)
 
     def close(self) -> None:
         """Closes what this process holds open towards the system; the next question opens it again."""
-        with self._lock:
-            self._places.clear()
+        self._doors.close()
         contexts.detach(self._runtime.name)
 
     @property
@@ -97,8 +64,8 @@ class Client:
     ) -> T:
         """The answer to `operation`.
 
-        :param component: who answers it. It is asked without Root in between, if it can be: that is quicker, and Root
-            says why not when it cannot.
+        :param component: who answers it, if it has a door: it is asked there when it can be, which is quicker, else
+            through Root, who says why not.
         :raises NotRunning: nobody is there to ask, or who was asked has ended: ask again.
         :raises Busy: too many others asked all the time.
         :raises DeadlineExceeded: no answer within `timeout_s`.
@@ -116,71 +83,50 @@ class Client:
 
     def _ask(self, operation: str, arguments: dict[str, Any], deadline: float, component: str) -> bytes:
         """The body of one question's answer."""
-        system = self.system
         timeout_s = max(0.0, deadline - time.monotonic())
-        place = self._place(system, component, min(timeout_s, _FIND_S_MAX)) if component else None
-        address, incarnation, check = system.root, system.root_incarnation, partial(self._check_life, system)
-        if place is not None:
-            address, incarnation, check = place.address, place.incarnation, partial(place.check)
-        left_s = max(0.0, deadline - time.monotonic())
-        request = Request(incarnation, uuid.uuid4().hex, operation, pack(arguments), left_s)
+        request = Request(0, uuid.uuid4().hex, operation, pack(arguments), timeout_s)
+        reply = self._doors.ask(component, request, deadline) if component else None
+        if reply is None:
+            reply = self._ask_root(replace(request, target=self.system.root_incarnation), deadline)
+        return result_of(reply)
+
+    def _ask_root(self, request: Request, deadline: float) -> Reply:
+        system = self.system
         try:
-            reply = self._exchange(system, address, request, deadline, check)
+            return self._exchange(system, request, deadline)
         except ConnectorError:
             raise
         except Exception as error:  # Thespian raises several unrelated types for "nobody answers"
             raise self._lost(system.name) from error
-        return result_of(reply)
-
-    def _place(self, system: SystemFile, component: str, timeout_s: float) -> _Place | None:
-        """None: it is not there, or not on this host."""
-        with self._lock:
-            known = self._places.get(component)
-        if known is not None and known.lives(system):
-            return known
-        try:
-            [row] = self.ask("resolve", {"pattern": component}, list[dict[str, Any]], timeout_s)
-            if row["state"] != "running" or row["host"] != system.host:
-                return None
-            place = _Place(system, component, row["address"], row["incarnation"], row["pid"])
-        except (ConnectorError, ValueError, ProcessLookupError):
-            return None
-        with self._lock:
-            self._places[component] = place
-        return place
 
     def _lost(self, name: str) -> NotRunning:
         if self._runtime.launcher_pid() is None:
             return self._runtime.not_running()
         return NotRunning(f"the system {name!r} is starting or restarting; ask again in a moment")
 
-    def _exchange(
-        self, system: SystemFile, address: str, request: Request, deadline: float, check: Callable[[], None]
-    ) -> Reply:
-        """`check` raises when no answer will come: Thespian does not tell that who was asked has died.
-
-        :raises DeadlineExceeded: no answer in time.
-        """
+    def _exchange(self, system: SystemFile, request: Request, deadline: float) -> Reply:
+        """:raises DeadlineExceeded: no answer in time."""
         from thespian.system.transport.TCPTransport import TCPTransport
 
         with contexts.private(system, self._runtime) as context:
-            to = TCPTransport.getAddressFromString(address)
-            answer = context.ask(to, request, min(request.timeout_s, _LOOK_S))
+            root = TCPTransport.getAddressFromString(system.root)
+            answer = context.ask(root, request, min(request.timeout_s, _LOOK_S))
             while not (isinstance(answer, Reply) and answer.correlation == request.correlation):
                 left_s = deadline - time.monotonic()
                 if left_s <= 0:
-                    if self._runtime.launcher_pid() is None:
+                    if not self.running:
                         raise self._lost(system.name)
                     raise DeadlineExceeded(
                         f"the system {system.name!r} did not answer {request.operation} within {request.timeout_s:g} s"
                     )
                 if answer is None:
-                    check()
+                    self._check_life(system)
                 answer = context.listen(min(left_s, _LOOK_S))
             return answer
 
     def _check_life(self, asked: SystemFile) -> None:
-        """The launcher takes away or renews the system's file, or has ended itself.
+        """Thespian does not tell that who was asked has died: the launcher takes away or renews the system's file, or
+        has ended itself.
 
         :raises NotRunning: no answer will come.
         """
