@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from .model import BestPrices, Channel, Instrument, MergedBook, OrderBook, Ticker, Trade
-from .model.errors import Refused, UnknownChannel, UnknownExchange, UnknownSymbol, UsageError
+from .model.errors import Refused, UnknownChannel, UnknownExchange, UnknownSymbol, UsageError, shown
 from .system.client import Client
 from .system.config import system_name
 from .system.runtime import Runtime
@@ -242,7 +242,7 @@ class Connector(TradingCalls):
         wanted = [name for name in exchanges or carried if symbol in carried[name]]
         if not wanted:
             carriers = ", ".join(f"{name} {' '.join(carried[name])}" for name in exchanges or carried)
-            raise UnknownSymbol(f"{symbol!r} is not carried here; there is: {carriers or 'nothing'}")
+            raise UnknownSymbol(f"{shown(symbol)} is not carried here; there is: {carriers or 'nothing'}")
         merged = [kind for kind in kinds if kind in _MERGED_CHANNELS]
         if merged and exchanges:
             raise UsageError(
@@ -272,7 +272,9 @@ class Connector(TradingCalls):
     def _check_exchanges(exchanges: Iterable[str], running: Iterable[str]) -> None:
         for exchange in exchanges:
             if exchange not in running:
-                raise UnknownExchange(f"this system does not run {exchange!r}; it runs {', '.join(running) or 'none'}")
+                raise UnknownExchange(
+                    f"this system does not run {shown(exchange)}; it runs {', '.join(running) or 'none'}"
+                )
 
 
 def _private_topics(kind: str, exchange: str, symbol: str) -> list[str]:
@@ -282,7 +284,7 @@ def _private_topics(kind: str, exchange: str, symbol: str) -> list[str]:
 
 def _check_depth(depth: int) -> None:
     if type(depth) is not int:
-        raise UsageError(f"depth: {depth!r} is no whole number; take 0 for all levels, or 1 to {_DEPTH_MAX}")
+        raise UsageError(f"depth: {shown(depth)} is no whole number; take 0 for all levels, or 1 to {_DEPTH_MAX}")
     if not 0 <= depth <= _DEPTH_MAX:
         shown = depth if abs(depth) < _DEPTH_MAX**2 else "so many"
         raise UsageError(f"depth: {shown} levels cannot be shown; take 0 for all, or 1 to {_DEPTH_MAX}")
@@ -290,5 +292,5 @@ def _check_depth(depth: int) -> None:
 
 def _channel(value: str | Channel) -> str:
     if value.lower() not in _CHANNELS:
-        raise UnknownChannel(f"channel: {value!r} is not one of {', '.join(_CHANNELS)}")
+        raise UnknownChannel(f"channel: {shown(value)} is not one of {', '.join(_CHANNELS)}")
     return value.lower()

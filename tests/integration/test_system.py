@@ -236,7 +236,7 @@ def test_a_bad_config_is_a_usage_error_and_starts_nothing(system: System, tmp_pa
     [
         ("system.log_file=/nonexistent/log.jsonl", "system.log_file"),
         ("system.logging=/nonexistent/logging.toml", "system.logging"),
-        ("system.bind=192.0.2.1", "192.0.2.1"),
+        ("system.bind=192.0.2.1", "system.bind: 192.0.2.1 is no address of this machine"),
     ],
 )
 def test_a_start_that_cannot_be_says_so_in_one_line(system: System, setting: str, said: str) -> None:

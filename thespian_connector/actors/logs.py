@@ -69,7 +69,7 @@ def configure(path: Path, level: str, *, stderr: bool, override: Path | None = N
         "root": {"level": level, "handlers": list(handlers)},
     }
     if override is not None:
-        _lay_over(settings, _read(override))
+        _lay_over(settings, read(override))
     try:
         logging.config.dictConfig(settings)
     except (ValueError, TypeError, AttributeError, ImportError) as error:
@@ -78,13 +78,17 @@ def configure(path: Path, level: str, *, stderr: bool, override: Path | None = N
     sys.stderr.flush()
 
 
-def _read(override: Path) -> dict[str, Any]:
+def read(override: Path) -> dict[str, Any]:
+    """What a file to be laid over the set-up says.
+
+    :raises ConfigError: it cannot be read, or is no TOML.
+    """
     try:
         return tomllib.loads(override.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"{override}: {error.strerror}; correct system.logging in the config") from None
+        raise ConfigError(f"{override}: {error.strerror}; name an existing file") from None
     except ValueError as error:
-        raise ConfigError(f"{override}: not TOML: {error}") from None
+        raise ConfigError(f"{override}: not TOML: {error}; quote strings, put tables in [brackets]") from None
 
 
 def _why(error: Exception, path: Path, override: Path | None) -> str:

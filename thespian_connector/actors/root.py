@@ -27,6 +27,7 @@ from thespian_connector.model.errors import (
     UnknownExchange,
     UnknownSymbol,
     UsageError,
+    shown,
 )
 
 from .component import Arguments, unanswered
@@ -247,7 +248,7 @@ class Root(Supervisor):
         enabled = self._enabled()
         if exchange not in enabled:
             known = ", ".join(enabled) or "no exchange"
-            raise UnknownExchange(f"this system does not run {exchange!r}; it runs {known}")
+            raise UnknownExchange(f"this system does not run {shown(exchange)}; it runs {known}")
         return enabled[exchange]
 
     def _enabled(self) -> dict[str, ExchangeSettings]:
@@ -272,7 +273,7 @@ class Root(Supervisor):
             raise UsageError(f"no operation {operation!r}")
         if symbol not in settings.symbols:
             raise UnknownSymbol(
-                f"{exchange} does not carry {symbol!r} here; it carries {', '.join(settings.symbols)}"
+                f"{exchange} does not carry {shown(symbol)} here; it carries {', '.join(settings.symbols)}"
                 f" (config: exchanges.{exchange}.symbols)"
             )
         return f"exchange/{exchange}/market-data/{settings.symbols.index(symbol) // settings.shard_symbols}"
@@ -281,7 +282,7 @@ class Root(Supervisor):
         carried = dict.fromkeys(known for one in self._enabled().values() for known in one.symbols)
         if symbol not in carried:
             raise UnknownSymbol(
-                f"no exchange of this system carries {symbol!r}; they carry {', '.join(carried) or 'nothing'}"
+                f"no exchange of this system carries {shown(symbol)}; they carry {', '.join(carried) or 'nothing'}"
                 " (config: exchanges.*.symbols)"
             )
 

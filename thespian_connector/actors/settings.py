@@ -8,7 +8,10 @@ from msgspec import Meta, Struct, field
 
 from thespian_connector.model import Channel, Environment
 
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")]
+#: Files and sockets are named after it.
+NAME_FORM = "1 to 32 letters, digits, '.', '_' or '-', the first of them a letter or digit"
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$"
+Name = Annotated[str, Meta(pattern=NAME_PATTERN)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 KeyPlace = Annotated[str, Meta(pattern=r"^(|env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$")]
 Symbol = Annotated[str, Meta(pattern=r"^[A-Z0-9]{1,20}/[A-Z0-9]{1,20}$")]

@@ -11,7 +11,7 @@ from typing import Any
 from thespian_connector.drivers.registry import driver_for
 from thespian_connector.limits import CLOCK_MEASURE_EVERY_S, INSTRUMENTS_REFRESH_S, MAINTENANCE_RETRY_S
 from thespian_connector.model import Instrument
-from thespian_connector.model.errors import ConnectorError, UnknownSymbol
+from thespian_connector.model.errors import ConnectorError, UnknownSymbol, shown
 from thespian_connector.net.budget import Budget
 from thespian_connector.net.clock import ClockOffset
 from thespian_connector.net.market import MarketRest
@@ -63,7 +63,7 @@ class Venue:
             return self.instruments[symbol]
         except KeyError:
             raise UnknownSymbol(
-                f"{self.exchange} has no instrument {symbol!r}; see: thespian-connector instruments"
+                f"{self.exchange} has no instrument {shown(symbol)}; see: thespian-connector instruments"
             ) from None
 
     def market_of(self, native: str) -> Market:

@@ -160,14 +160,14 @@ def run_ticker(args: argparse.Namespace) -> int:
 
 
 def _carriers(connector: Connector, symbol: str) -> list[str]:
-    from thespian_connector.model.errors import UnknownSymbol
+    from thespian_connector.model.errors import UnknownSymbol, shown
 
     carried = connector.exchanges()
     found = [exchange for exchange, symbols in carried.items() if symbol in symbols]
     if not found:
         known = dict.fromkeys(itertools.chain.from_iterable(carried.values()))
         raise UnknownSymbol(
-            f"no exchange of this system carries {symbol!r}; they carry {', '.join(known) or 'nothing'};"
+            f"no exchange of this system carries {shown(symbol)}; they carry {', '.join(known) or 'nothing'};"
             " name an --exchange to ask it for another"
         )
     return found

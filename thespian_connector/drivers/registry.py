@@ -6,7 +6,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from thespian_connector.model.errors import UnknownExchange
+from thespian_connector.model.errors import UnknownExchange, shown
 
 from .base import Driver
 
@@ -25,6 +25,8 @@ _TRADING = {
 }
 #: The names that `driver_for` and `trading_for` take.
 EXCHANGES: tuple[str, ...] = tuple(_DRIVERS)
+#: Those that a system can run: the mock has no venue to connect to, it is for tests in memory.
+VENUES: tuple[str, ...] = tuple(name for name in EXCHANGES if name != "mock")
 
 
 @cache
@@ -55,5 +57,5 @@ def _made(known: dict[str, tuple[str, str]], exchange: str) -> object:
     try:
         module, name = known[exchange]
     except KeyError:
-        raise UnknownExchange(f"{exchange!r} is not an exchange; choose one of {', '.join(EXCHANGES)}") from None
+        raise UnknownExchange(f"{shown(exchange)} is not an exchange; choose one of {', '.join(EXCHANGES)}") from None
     return getattr(import_module(module), name)()

@@ -42,6 +42,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import ClassVar
 
+from thespian_connector.limits import GIVEN_SHOWN_CHARS_MAX
+
 
 class Retry(StrEnum):
     """Whether the same request may be sent again."""
@@ -285,3 +287,9 @@ class OutcomeUnknown(ExchangeError):
 
     outcome_known = False
     exit_code = 5
+
+
+def shown(given: object) -> str:
+    """What somebody gave, as a message quotes it: cut when it is so long that nobody would read on."""
+    text = repr(given)
+    return text if len(text) <= GIVEN_SHOWN_CHARS_MAX else f"{text[:GIVEN_SHOWN_CHARS_MAX]}..."

@@ -26,7 +26,7 @@ from thespian_connector.books.image import BookImage
 from thespian_connector.books.tracked import TrackedBook
 from thespian_connector.drivers.base import Driver, Endpoints
 from thespian_connector.model import BookStatus, Instrument, OrderBook
-from thespian_connector.model.errors import UnknownSymbol, UsageError
+from thespian_connector.model.errors import UnknownSymbol, UsageError, shown
 from thespian_connector.model.wire import Ack
 
 from .budget import Budget
@@ -380,7 +380,7 @@ def _slots(
     slots: dict[str, Slot] = {}
     for wanted in subscriptions:
         if wanted.symbol not in instruments:
-            raise UnknownSymbol(f"{driver.exchange} has no {wanted.symbol}; symbols are written BASE/QUOTE")
+            raise UnknownSymbol(f"{driver.exchange} has no {shown(wanted.symbol)}; symbols are written BASE/QUOTE")
         if wanted.symbol in slots:
             raise UsageError(f"{wanted.symbol} is subscribed twice: put all its channels into one Subscription")
         slots[wanted.symbol] = Slot(driver, instruments[wanted.symbol], wanted)

@@ -15,11 +15,14 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from thespian_connector.actors.settings import ExchangeSettings, Settings, StoreSettings, SystemSettings
-from thespian_connector.drivers.registry import EXCHANGES, driver_for
+from thespian_connector.actors import logs
+from thespian_connector.actors.settings import NAME_FORM, ExchangeSettings, Settings, StoreSettings, SystemSettings
+from thespian_connector.drivers.registry import VENUES, driver_for
 from thespian_connector.limits import ROTATE_AFTER_S_MIN
 from thespian_connector.model import Channel, Environment
 from thespian_connector.model.errors import ConfigError, UsageError
+
+from .runtime import check_name
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _KEYS = ("api_key", "api_secret")
@@ -28,6 +31,15 @@ _SHAPES = {
     "api_key": "is no place; write env:NAME or file:PATH (a file that only you can read), never the key itself",
     "api_secret": "is no place; write env:NAME or file:PATH (a file that only you can read), never the secret itself",
     "prefix": "is no order prefix; take 1 to 8 letters or digits",
+    "symbols": "one is no symbol; write BASE/QUOTE in capitals and digits, 1 to 20 each, like BTC/USDT",
+    "name": f"is no name; take {NAME_FORM}",
+    "host": f"is no name; take {NAME_FORM}",
+}
+#: Of the keys that take one of a few words.
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "environment": tuple(one.value for one in Environment),
+    "channels": tuple(one.value for one in Channel),
+    "durability": ("process", "power"),
 }
 
 #: What runs when nobody says otherwise: both venues, simulated.
@@ -60,6 +72,7 @@ def load(path: Path | None, overrides: Sequence[str] = (), name: str | None = No
         raise _explain(blame, data, error) from None
     settings = _with_paths(settings, path.parent if path is not None else Path.cwd())
     _check(blame, settings)
+    _check_log_files(blame, settings.system, path.parent if path is not None else Path.cwd())
     return settings
 
 
@@ -143,8 +156,10 @@ def _explain(blame: _Blame, data: dict[str, Any], error: msgspec.ValidationError
     """msgspec says ``Expected `int`, got `str` - at `$.system.admin_port```, and ``[...]`` for the key of a table."""
     what, key = _parted(error)
     exchanges = data.get("exchanges")
-    if key.startswith("exchanges[...]") and isinstance(exchanges, dict):
+    if isinstance(exchanges, dict) and "exchanges" in key:
         for exchange, one in exchanges.items():
+            if exchange not in VENUES:
+                return _no_such_exchange(blame, exchange)
             try:
                 msgspec.convert(one, type=ExchangeSettings)
             except msgspec.ValidationError as inner:
@@ -155,9 +170,12 @@ def _explain(blame: _Blame, data: dict[str, Any], error: msgspec.ValidationError
     if unknown is not None:
         key = f"{key}.{unknown[1]}" if key else unknown[1]
         return blame.error(key, "no such key; remove it or correct its spelling (config/paper.toml lists the keys)")
-    shape = _SHAPES.get(key.rpartition(".")[2])
-    if shape is not None and "regex" in what:
-        return blame.error(key, shape)
+    name = key.rpartition(".")[2].partition("[")[0]
+    if name in _SHAPES and "regex" in what:
+        return blame.error(key, _SHAPES[name])
+    if name in _CHOICES and "enum" in what:
+        given = what.removeprefix("Invalid enum value ")
+        return blame.error(key, f"{given} is none of {', '.join(_CHOICES[name])}; take one of them")
     return blame.error(key or "top level", f"{what}; correct the value")
 
 
@@ -188,8 +206,8 @@ def _check(blame: _Blame, settings: Settings) -> None:
     _check_store(blame, settings.store)
     for exchange, one in settings.exchanges.items():
         key = f"exchanges.{exchange}"
-        if exchange not in EXCHANGES:
-            raise blame.error(key, f"no such exchange; take one of {', '.join(EXCHANGES)}")
+        if exchange not in VENUES:
+            raise _no_such_exchange(blame, exchange)
         if len(set(one.symbols)) != len(one.symbols):
             raise blame.error(f"{key}.symbols", "names a symbol twice; remove one")
         if Channel.BOOK not in one.channels:
@@ -198,6 +216,14 @@ def _check(blame: _Blame, settings: Settings) -> None:
         _check_rotation(blame, exchange, one)
         _check_urls(blame, exchange, one)
         _check_keys(blame, exchange, one)
+    if not any(one.enabled for one in settings.exchanges.values()):
+        choices = " or ".join(f"[exchanges.{name}]" for name in VENUES)
+        raise blame.error("exchanges", f"none is enabled, so there is nothing to run; add {choices}, or enable one")
+
+
+def _no_such_exchange(blame: _Blame, exchange: str) -> ConfigError:
+    words = "is for tests in memory, no system can run it" if exchange == "mock" else "no such exchange"
+    return blame.error(f"exchanges.{exchange}", f"{words}; take one of {', '.join(VENUES)}")
 
 
 def _check_system(blame: _Blame, system: SystemSettings) -> None:
@@ -209,6 +235,37 @@ def _check_system(blame: _Blame, system: SystemSettings) -> None:
         raise blame.error(
             "system.bind", f"{system.bind!r} is no IP address (of version 4); take 127.0.0.1 or one of this machine"
         ) from None
+
+    try:
+        check_name(system.name)
+    except UsageError as error:
+        raise blame.error("system.name", str(error)) from None
+
+
+def _check_log_files(blame: _Blame, system: SystemSettings, directory: Path) -> None:
+    """Now, because the launcher that opens them has nobody to tell.
+
+    :param directory: what `system.logging` is relative to.
+    """
+    if system.log_file:
+        problem = _unfit_log(Path(system.log_file))
+        if problem:
+            raise blame.error("system.log_file", problem)
+    if system.logging:
+        try:
+            logs.read(directory / system.logging)
+        except ConfigError as error:
+            raise blame.error("system.logging", str(error)) from None
+
+
+def _unfit_log(path: Path) -> str:
+    if path.is_dir():
+        return f"{path} is a directory; name a file in it"
+    if not path.parent.is_dir():
+        return f"{path.parent} is no directory; make it, or name a file in another"
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        return f"{path} cannot be written by you; name another file"
+    return ""
 
 
 def _check_depth(blame: _Blame, exchange: str, one: ExchangeSettings) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import signal
@@ -19,7 +20,7 @@ from thespian_connector.actors.messages import Address, Context, Message, Start,
 from thespian_connector.actors.settings import Settings
 from thespian_connector.actors.supervisor import new_incarnation
 from thespian_connector.limits import ADMIN_DEAF_S_MAX, TOP_SILENT_S_MAX, TOP_STOPPED_S_MAX
-from thespian_connector.model.errors import ConnectorError
+from thespian_connector.model.errors import ConfigError, ConnectorError
 
 from . import hardening
 from .runtime import Runtime
@@ -41,6 +42,7 @@ _POLL_S = 0.01
 def free_port(bind: str, wanted: int) -> int:
     """`wanted`, or a free port when that is 0.
 
+    :raises ConfigError: `bind` is not of this machine.
     :raises ConnectorError: somebody else listens there. (Thespian would try for 14 s and leave processes behind.)
     """
     with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as probe:
@@ -49,6 +51,10 @@ def free_port(bind: str, wanted: int) -> int:
             probe.bind((bind, wanted))
             probe.listen(1)
         except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise ConfigError(
+                    f"system.bind: {bind} is no address of this machine; take 127.0.0.1 or one of its own"
+                ) from None
             raise ConnectorError(
                 f"cannot listen on {bind}:{wanted}: {error.strerror}; set system.admin_port to a free port (0: any)"
             ) from None

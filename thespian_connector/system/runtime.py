@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import secrets
 import stat
 import tempfile
@@ -13,14 +14,18 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from thespian_connector.actors.settings import OrderSettings
-from thespian_connector.model.errors import ConfigError, ConnectorError, NotRunning
+from thespian_connector.actors.settings import NAME_FORM, NAME_PATTERN, OrderSettings
+from thespian_connector.model.errors import ConfigError, ConnectorError, NotRunning, UsageError, shown
 
 #: sun_path of Linux, with the ending zero.
 _SOCKET_PATH_BYTES_MAX = 108
 #: The longest name of a socket that we put into the directory.
 _SOCKET_NAME_BYTES_MAX = 48
 _SECRET_BYTES = 32
+#: Beside the systems' directories, so no system can have this name.
+_BUDGETS = "budgets"
+#: The system that is meant when none is named.
+_DEFAULT = "default"
 #: Whom every restart of the whole system replaces, besides HostAgent.
 _TOP = ("admin", "root", "logger")
 #: What says that there is no such file, in a place of ours at least.
@@ -77,10 +82,24 @@ def _make_private(directory: Path) -> None:
         directory.chmod(0o700)
 
 
+def check_name(name: str) -> None:
+    """:raises UsageError: no system can have that name."""
+    if not re.fullmatch(NAME_PATTERN, name):
+        raise UsageError(f"{shown(name)} can be no system's name; take {NAME_FORM}")
+    if name == _BUDGETS:
+        raise UsageError(
+            f"{name!r} can be no system's name: the budgets that all systems share are there; take another"
+        )
+
+
 class Runtime:
-    """The directory of the system `name`. Nothing is created before :meth:`create`."""
+    """The directory of the system `name`. Nothing is created before :meth:`create`.
+
+    :raises UsageError: no system can have that name.
+    """
 
     def __init__(self, name: str) -> None:
+        check_name(name)
         self.name = name
         self.path = base_dir() / name
         self._read: tuple[tuple[int, int, int], SystemFile] | None = None
@@ -118,7 +137,7 @@ class Runtime:
     @property
     def budget_dir(self) -> Path:
         """Shared by every system of this user: they share an IP address."""
-        return base_dir() / "budgets"
+        return base_dir() / _BUDGETS
 
     def create(self) -> None:
         """Makes the directory, ours alone.
@@ -206,7 +225,9 @@ class Runtime:
         return None
 
     def not_running(self) -> NotRunning:
-        return NotRunning(f"no system {self.name!r} is running; start it with: thespian-connector start --detach")
+        named = "" if self.name == _DEFAULT else f" --system {self.name}"
+        start = f"thespian-connector start --detach{named}"
+        return NotRunning(f"no system {self.name!r} is running; start it with: {start}")
 
     def clear(self) -> None:
         """Removes what only a running system has: sockets, locks, secrets, the pid file. Logs stay."""

@@ -16,7 +16,7 @@ from typing import Any
 
 from thespian_connector.actors import process
 from thespian_connector.model import MergedBook
-from thespian_connector.model.errors import ConnectorError, NotRunning
+from thespian_connector.model.errors import ConfigError, ConnectorError, NotRunning
 
 from . import config
 from .client import Client
@@ -162,6 +162,8 @@ def _expected_books(client: Client) -> int:
 def _ended(runtime: Runtime, code: int) -> ConnectorError:
     output = runtime.output_file.read_bytes()[-_OUTPUT_BYTES_MAX:].decode(errors="replace").strip()
     last = output.splitlines()[-1] if output else f"{runtime.log_file} says why"
+    if code == ConfigError.exit_code:
+        return ConfigError(last)
     return ConnectorError(f"the system ended while it started (exit code {code}): {last}")
 
 

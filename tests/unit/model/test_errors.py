@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from thespian_connector.model import errors
-from thespian_connector.model.errors import ConnectorError, ExchangeError, LimitExceeded, Retry
+from thespian_connector.model.errors import ConnectorError, ExchangeError, LimitExceeded, Retry, shown
 
 CLASSES = sorted(
     (kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ConnectorError)),
@@ -105,3 +105,8 @@ class OfAUser(ConnectorError):
     def __init__(self, message: str, extra: int) -> None:
         super().__init__(message)
         self.extra = extra
+
+
+def test_what_is_given_is_quoted_but_not_for_ever() -> None:
+    assert shown("BTC/USDT") == "'BTC/USDT'"
+    assert len(shown("B" * 5000)) < 70

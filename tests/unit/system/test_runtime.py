@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from thespian_connector.model.errors import ConfigError, ConnectorError, NotRunning
+from thespian_connector.model.errors import ConfigError, ConnectorError, NotRunning, UsageError
 from thespian_connector.system.runtime import Runtime, SystemFile
 
 
@@ -69,6 +69,18 @@ def test_a_runtime_directory_that_cannot_be(place: str, monkeypatch: pytest.Monk
         Runtime("r").read_system()
     with pytest.raises(NotRunning):
         Runtime("r").read_secret()
+
+
+@pytest.mark.parametrize("name", ["../x", "budgets", "", "a b", "x" * 5000, "a\n"])
+def test_a_name_that_no_system_can_have(name: str) -> None:
+    with pytest.raises(UsageError, match="can be no system's name") as caught:
+        Runtime(name)
+    assert len(str(caught.value)) < 250
+
+
+@pytest.mark.parametrize(("name", "words"), [("default", "start --detach"), ("foo", "start --detach --system foo")])
+def test_whoever_finds_nothing_is_told_how_to_start_it(name: str, words: str) -> None:
+    assert str(Runtime(name).not_running()).endswith(f"start it with: thespian-connector {words}")
 
 
 def test_without_xdg_it_is_in_the_temporary_directory(monkeypatch: pytest.MonkeyPatch) -> None:
