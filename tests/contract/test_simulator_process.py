@@ -6,11 +6,13 @@ import json
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -248,3 +250,17 @@ def _ended(pidfd: int) -> bool:
 
 def test_a_parent_that_is_gone_already_is_found() -> None:
     assert _run("--exit-with-parent", "1" if os.getpid() != 1 else "2").returncode == 1
+
+
+def test_a_client_that_goes_away_in_the_midst_of_its_request_leaves_no_traceback(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with Simulator() as simulator:
+        where = urlsplit(simulator.urls["bybit"]["rest"])
+        for _ in range(5):
+            with socket.create_connection((where.hostname, where.port)) as client:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                client.sendall(b"POST /v5/order/create HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n{")
+                simulator.truth("bybit", "usage")  # it is being read by then
+        simulator.truth("bybit", "usage")
+    assert "Traceback" not in capfd.readouterr().err

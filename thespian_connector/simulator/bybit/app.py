@@ -87,6 +87,8 @@ def _guard(venue: Venue, gate: Gate, rest: Rest, sockets: Container[str]) -> Mid
                 return await handler(request)
             except (web.HTTPNotFound, web.HTTPMethodNotAllowed):
                 return rest.not_found()
+            except ConnectionResetError:  # the client went away in the midst of its request: nobody hears the answer
+                return web.Response(status=400)
 
         return await gate.rest(request, answer)
 
