@@ -286,8 +286,8 @@ def _check_depth(depth: int) -> None:
     if type(depth) is not int:
         raise UsageError(f"depth: {shown(depth)} is no whole number; take 0 for all levels, or 1 to {_DEPTH_MAX}")
     if not 0 <= depth <= _DEPTH_MAX:
-        shown = depth if abs(depth) < _DEPTH_MAX**2 else "so many"
-        raise UsageError(f"depth: {shown} levels cannot be shown; take 0 for all, or 1 to {_DEPTH_MAX}")
+        levels = depth if abs(depth) < _DEPTH_MAX**2 else "so many"
+        raise UsageError(f"depth: {levels} levels cannot be shown; take 0 for all, or 1 to {_DEPTH_MAX}")
 
 
 def _channel(value: str | Channel) -> str:

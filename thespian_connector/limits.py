@@ -396,5 +396,3 @@ BATCH_COMMANDS_MAX = 16
 PRIVATE_QUIET_TICKS = 10
 #: So much of what somebody gave is quoted in a message; what is longer is no symbol and no name.
 GIVEN_SHOWN_CHARS_MAX = 60
-#: So much of what somebody gave is quoted in a message; what is longer is no symbol and no name.
-GIVEN_SHOWN_CHARS_MAX = 60

@@ -87,9 +87,7 @@ def check_name(name: str) -> None:
     if not re.fullmatch(NAME_PATTERN, name):
         raise UsageError(f"{shown(name)} can be no system's name; take {NAME_FORM}")
     if name == _BUDGETS:
-        raise UsageError(
-            f"{name!r} can be no system's name: the budgets that all systems share are there; take another"
-        )
+        raise UsageError(f"{name!r} can be no system's name: what all systems share is there; take another")
 
 
 class Runtime:

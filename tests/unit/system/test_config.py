@@ -60,7 +60,7 @@ def test_an_override_sets_a_dotted_key(tmp_path: Path) -> None:
         ("[exchanges.bybit]\nsymbols = []\n", ["exchanges", "symbols"]),
         ('[exchanges.bybit]\nsymbols = ["btcusdt"]\n', ["symbols", "write BASE/QUOTE in capitals"]),
         ('[exchanges.bybit]\nsymbols = ["A/B", "A/B"]\n', ["exchanges.bybit.symbols", "twice"]),
-        ('[exchanges.bybit]\nenvironment = "prod"\n', ["environment: 'prod' is none of paper, testnet, demo, live"]),
+        ('[exchanges.bybit]\nenvironment = "prod"\n', ["environment: 'prod' is none of live, testnet, demo, paper"]),
         ('[exchanges.bybit]\nchannels = ["books"]\n', ["channels", "'books' is none of book, trade, ticker"]),
         ('[exchanges.bybit]\nchannels = ["trade"]\n', ["exchanges.bybit.channels", "book"]),
         ("[exchanges.bybit]\ndepht = 5\n", ["depht", "spelling"]),
