@@ -152,7 +152,7 @@ class Connector(TradingCalls):
         :raises UnknownExchange, UnknownSymbol: the system does not run or carry it.
         :raises Refused: its process is just (re)starting.
         """
-        _check_depth(depth)
+        check_depth(depth)
         arguments = {"exchange": exchange, "symbol": symbol, "depth": depth}
         return self._client.ask("order_book", arguments, OrderBook, _ASK_S)
 
@@ -164,7 +164,7 @@ class Connector(TradingCalls):
         :raises UnknownSymbol: no exchange of this system carries it.
         :raises Refused: the aggregator is just (re)starting.
         """
-        _check_depth(depth)
+        check_depth(depth)
         return self._client.ask("merged_book", {"symbol": symbol, "depth": depth}, MergedBook, _ASK_S)
 
     def best(self, symbol: str) -> BestPrices:
@@ -234,7 +234,7 @@ class Connector(TradingCalls):
         self, symbol: str, channels: Sequence[str | Channel], exchanges: Sequence[str]
     ) -> tuple[dict[str, str], list[str]]:
         """(name -> endpoint of the publishers of it, topics)."""
-        kinds = [_channel(channel) for channel in channels]
+        kinds = [channel_name(channel) for channel in channels]
         if not kinds:
             raise UnknownChannel(f"name at least one channel of {', '.join(_CHANNELS)}")
         carried = self.exchanges()
@@ -282,7 +282,8 @@ def _private_topics(kind: str, exchange: str, symbol: str) -> list[str]:
     return [f"{kind}|{exchange}|{name}" for name in (symbol.split("/") if kind == "balance" else (symbol,))]
 
 
-def _check_depth(depth: int) -> None:
+def check_depth(depth: int) -> None:
+    """:raises UsageError: no book has so many levels; known without asking anybody."""
     if type(depth) is not int:
         raise UsageError(f"depth: {shown(depth)} is no whole number; take 0 for all levels, or 1 to {_DEPTH_MAX}")
     if not 0 <= depth <= _DEPTH_MAX:
@@ -290,7 +291,11 @@ def _check_depth(depth: int) -> None:
         raise UsageError(f"depth: {levels} levels cannot be shown; take 0 for all, or 1 to {_DEPTH_MAX}")
 
 
-def _channel(value: str | Channel) -> str:
+def channel_name(value: str | Channel) -> str:
+    """The channel that is meant.
+
+    :raises UnknownChannel: there is none; known without asking anybody.
+    """
     if value.lower() not in _CHANNELS:
         raise UnknownChannel(f"channel: {shown(value)} is not one of {', '.join(_CHANNELS)}")
     return value.lower()

@@ -183,16 +183,22 @@ def test_nohup_is_minded() -> None:
     ["record", "--exchange", "bybit", "BTC/USDT", "FILE", "--seconds", "nan", "--set", "system.admin_port=0"],
     ["watch", "BTC/USDT", "-n", "99999999999999999999999"],
     ["watch", "BTC/USDT", "-n", "-1"],
+    ["book", "BTC/USDT", "--depth", "-1", "--system", "nowhere"],
     ["simulate", "--rate", "nan"],
     ["simulate", "--rate=-inf"],
     ["start", "--detach", "--timeout", "nan"],
     ["start", "--detach", "--timeout", "-1"],
     ["start", "--timeout", "0"],
 ])  # fmt: skip
-def test_numbers_that_cannot_be_are_misuse(
+def test_numbers_that_cannot_be_are_misuse_whether_a_system_runs_or_not(
     words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "c.jsonl"
     assert cli.main([str(file) if word == "FILE" else word for word in words]) == 2
     assert re.search("take|is not a number", capsys.readouterr().err)
     assert not file.exists()
+
+
+def test_a_channel_that_cannot_be_is_misuse_whether_a_system_runs_or_not(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["watch", "BTC/USDT", "--channel", "books", "--system", "nowhere"]) == 2
+    assert "'books' is not one of book, trade" in capsys.readouterr().err

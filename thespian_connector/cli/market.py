@@ -54,8 +54,9 @@ def _symbol(parser: argparse.ArgumentParser) -> None:
 
 
 def run_book(args: argparse.Namespace) -> int:
-    from thespian_connector.connector import Connector
+    from thespian_connector.connector import Connector, check_depth
 
+    check_depth(args.depth)
     with Connector.attach(args.system) as connector:
         if args.exchange is None:
             merged = connector.merged_book(args.symbol, args.depth)

@@ -34,14 +34,15 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run_watch(args: argparse.Namespace) -> int:
-    from thespian_connector.connector import Connector
+    from thespian_connector.connector import Connector, channel_name
     from thespian_connector.model.errors import UsageError
 
     if args.count is not None and not 0 <= args.count <= sys.maxsize:
         raise UsageError(f"-n: take a number of events from 0 to {sys.maxsize}")
+    channels = [channel_name(channel) for channel in args.channel] or ["book"]
     with sigterm_interrupts():
         with Connector.attach(args.system) as connector:
-            stream = connector.stream(args.symbol, tuple(args.channel) or ("book",), tuple(args.exchange))
+            stream = connector.stream(args.symbol, channels, tuple(args.exchange))
         for event in itertools.islice(stream, args.count):
             document = event_document(event)
             if args.json:

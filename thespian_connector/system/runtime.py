@@ -166,9 +166,7 @@ class Runtime:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(fd)
-            raise ConnectorError(
-                f"the system {self.name!r} runs already; stop it first, or start another with --system NAME"
-            ) from None
+            raise self.runs_already() from None
         os.ftruncate(fd, 0)
         os.write(fd, f"{os.getpid()}\n".encode())
         self._lock_fd = fd
@@ -221,6 +219,11 @@ class Runtime:
         finally:
             os.close(fd)
         return None
+
+    def runs_already(self) -> ConnectorError:
+        return ConnectorError(
+            f"the system {self.name!r} runs already; stop it first, or start another with --system NAME"
+        )
 
     def not_running(self) -> NotRunning:
         named = "" if self.name == _DEFAULT else f" --system {self.name}"

@@ -53,7 +53,7 @@ def start_detached(
     runtime = Runtime(settings.system.name)
     runtime.create()
     if runtime.launcher_pid() is not None:
-        raise ConnectorError(f"the system {name!r} runs already; stop it first, or start another with --system NAME")
+        raise runtime.runs_already()
     arguments = [sys.executable, "-m", "thespian_connector.system.launcher", "--system", name, "--quiet"]
     if config_file is not None:
         arguments += ["--config", str(config_file.resolve())]
@@ -112,13 +112,17 @@ def _wait_ready(
             progress(why)
             code = child.poll()
             if code is not None:
-                raise _ended(runtime, code)
+                raise (
+                    runtime.runs_already() if runtime.launcher_pid() not in (None, child.pid) else _ended(runtime, code)
+                )
             if time.monotonic() >= deadline:
                 raise ConnectorError(
                     f"the system {runtime.name!r} was not ready within {timeout_s:g} s ({why}); it was stopped;"
                     f" {runtime.log_file} says more"
                 )
             time.sleep(_POLL_S if why == _SILENT else _POLL_S * 5)
+        if runtime.read_system().launcher_pid != child.pid:  # of two starts at once the other one was first
+            raise runtime.runs_already()
 
 
 def _not_ready(client: Client, wait_live: bool) -> str:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from thespian_connector.model.errors import NotRunning
+from thespian_connector.model.errors import ConnectorError, NotRunning
 from thespian_connector.system import spawn
 from thespian_connector.system.client import Client
+from thespian_connector.system.runtime import Runtime, SystemFile
 
 
 class Asked:
@@ -35,3 +39,24 @@ def test_whoever_stops_nothing_is_not_told_to_start_it(tmp_path: Path, monkeypat
     with pytest.raises(NotRunning, match="no system 'mine' is running") as caught:
         spawn.stop("mine")
     assert "start" not in str(caught.value)
+
+
+@pytest.mark.parametrize("ready", [False, True])
+def test_of_two_starts_at_once_the_second_is_told_that_the_system_runs(
+    ready: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether its own launcher has found that out, or not yet: then the other's system answers."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setattr(spawn, "_not_ready", lambda *_: "" if ready else "it does not answer yet")
+    runtime = Runtime("mine")
+    runtime.path.mkdir(parents=True)
+    first = Runtime("mine")
+    first.lock()
+    first.write_system(SystemFile("mine", os.getpid(), 2, "127.0.0.1", "127.0.0.1:3", 4, None, "local", {}, 6))
+    child = subprocess.Popen([sys.executable, "-c", "raise SystemExit(1)"])
+    try:
+        with pytest.raises(ConnectorError, match=r"^the system 'mine' runs already; stop it first"):
+            spawn._wait_ready(runtime, child, 60.0, False, lambda _: None)
+    finally:
+        child.wait()
+        first.clear()
