@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thespian_connector.model.errors import UsageError
+from thespian_connector.model.errors import CaptureError, UsageError
 from thespian_connector.net.capture import CaptureReader, CaptureWriter
 
 URL = "wss://stream.binance.com:443/stream"
@@ -131,3 +131,17 @@ def test_a_writer_that_wrote_nothing_leaves_things_as_they_were(tmp_path: Path, 
     with CaptureWriter(path, overwrite=True) as writer:
         writer.write(1, "ws", "u", b"{}")
     assert [line.payload for line in CaptureReader(path)] == [b"{}"]
+
+
+@pytest.mark.parametrize(("name", "begin", "words"), [
+    ("c.jsonl.gz", b"not gzip", "is named .gz but is not gzip-compressed"),
+    ("c.jsonl", b"\xef\xbb\xbf", "begins with a byte order mark"),
+])  # fmt: skip
+def test_why_the_first_line_cannot_be_read_is_named(tmp_path: Path, name: str, begin: bytes, words: str) -> None:
+    line = b'{"t":1,"kind":"ws","url":"wss://x","data":{}}\n'
+    (tmp_path / name).write_bytes(begin + line + line)
+    with pytest.raises(CaptureError, match=words):
+        list(CaptureReader(tmp_path / name))
+    (tmp_path / name).write_bytes(line + begin + line)
+    assert len(list(reader := CaptureReader(tmp_path / name))) == 1
+    assert words not in reader.torn, "another line has another reason"

@@ -21,6 +21,8 @@ from thespian_connector.limits import CAPTURE_FLUSH_S, CAPTURE_LINE_BYTES_MAX
 from thespian_connector.model.errors import CaptureError, UsageError
 
 _GZIP_MAGIC = b"\x1f\x8b"
+#: What some editors put before UTF-8.
+_BOM = b"\xef\xbb\xbf"
 _FLUSH_NS = int(CAPTURE_FLUSH_S * 1e9)
 
 
@@ -60,9 +62,16 @@ class CaptureReader:
         self.torn = ""
         try:
             with self.path.open("rb") as file:
-                self._compressed = file.read(2) == _GZIP_MAGIC
+                head = file.read(len(_BOM))
         except OSError as error:
             raise UsageError(f"{self.path}: cannot be read: {error.strerror}; name a capture file") from None
+        self._compressed = head.startswith(_GZIP_MAGIC)
+        #: What the first line's error should tell besides.
+        self._hint = ""
+        if head == _BOM:
+            self._hint = " (the file begins with a byte order mark; save it as UTF-8 without)"
+        elif self.path.suffix == ".gz" and not self._compressed:
+            self._hint = " (the file is named .gz but is not gzip-compressed)"
 
     def __iter__(self) -> Iterator[CaptureLine]:
         """:raises CaptureError: a line is no message, or the file's compression is damaged."""
@@ -78,7 +87,7 @@ class CaptureReader:
                 payload = _payload(document.data)
             except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
                 # The last line may be torn; whether this is the last only the next round knows.
-                bad = f"{self.path} line {number}: not a captured message: {error}"
+                bad = f"{self.path} line {number}: not a captured message: {error}{self._hint if number == 1 else ''}"
                 continue
             yield CaptureLine(number, document.t, document.kind, document.url, payload)
         if bad:
