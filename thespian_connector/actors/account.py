@@ -23,4 +23,5 @@ def trade_rest(start: ExchangeStart, venue: Venue, on_sent: Callable[[], None] |
     signer = signer_for(start)
     account = AccountBudget.of(trading, signer, venue.budget.path.parent)
     venue.rest.on_listing = lambda body: account.set_caps(trading.account_limits_of(body))
+    venue.rest.budgets = [account]
     return TradeRest(trading, venue.client, signer, venue.clock, account, on_sent=on_sent)

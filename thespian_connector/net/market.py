@@ -22,6 +22,8 @@ class MarketRest:
         self.client = client
         #: Gets the body of each listing of instruments, which tells more than those.
         self.on_listing: Callable[[bytes], None] = lambda _body: None
+        #: Budgets beside the venue's own that are told where its windows end, too.
+        self.budgets: list[Budget] = []
 
     def instruments(self, *, deadline_s: float | None = None) -> list[Instrument]:
         """Also tells the shared budget the limits that the listing names."""
@@ -55,11 +57,12 @@ class MarketRest:
         )
 
     def measure_clock(self, clock: ClockOffset, *, deadline_s: float = 10.0) -> Sample:
-        """Measures `clock` against this venue and tells the shared budget, whose windows end by the venue's clock.
+        """Measures `clock` against this venue and tells the shared budget and `budgets`, whose windows end by the
+        venue's clock.
 
         :raises ConnectorError: no sample succeeded.
         """
         sample = clock.measure(lambda: self.time_ns(priority=Priority.RECONCILE, deadline_s=deadline_s))
-        budget: Budget = self.client.budget
-        budget.set_venue_clock(sample.offset_ns, sample.round_trip_ns // 2 + 1_000_000)
+        for budget in (self.client.budget, *self.budgets):
+            budget.set_venue_clock(sample.offset_ns, sample.round_trip_ns // 2 + 1_000_000)
         return sample

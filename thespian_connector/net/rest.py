@@ -34,6 +34,8 @@ from .transport import Answer, Transport
 #: Gets every good answer of a public surface: ("rest", URL, body).
 Tap = Callable[[str, str, bytes], None]
 Sign = Callable[[RestRequest], RestRequest]
+#: Gets the headers of an answer, good or bad.
+OnAnswer = Callable[[Mapping[str, str]], None]
 
 USER_AGENT = "thespian-connector"
 
@@ -46,6 +48,7 @@ class _Call(NamedTuple):
     bypass: bool
     sign: Sign | None
     on_sent: Callable[[], None] | None
+    on_answer: OnAnswer | None
 
 
 class RestClient:
@@ -119,6 +122,7 @@ class RestClient:
         share: bool = True,
         sign: Sign | None = None,
         on_sent: Callable[[], None] | None = None,
+        on_answer: OnAnswer | None = None,
     ) -> bytes:
         """The body of a good answer.
 
@@ -130,12 +134,13 @@ class RestClient:
         :param share: let equal GETs that are in the air at the same time be one request.
         :param sign: makes the request that is sent of `request`, at the last moment before each try.
         :param on_sent: called when a try is written, before its answer is read.
+        :param on_answer: called with the headers of each answer.
         :raises DeadlineExceeded, LimitExceeded, CircuitOpen: nothing was sent.
         :raises NotSent, AnswerLost, ServerFault: no usable answer.
         :raises ExchangeError: whatever else the venue answered.
         """
         budgeted_s = limits.REST_CALL_S_MAX if deadline_s is None else deadline_s
-        call = _Call(request, priority, self._monotonic() + budgeted_s, bypass, sign, on_sent)
+        call = _Call(request, priority, self._monotonic() + budgeted_s, bypass, sign, on_sent, on_answer)
         if share and sign is None and request.method == "GET" and not request.body and not request.headers:
             key = (request.path, request.query, priority, bypass)
             return self._flights.do(key, lambda: self._with_retries(call), call.deadline)
@@ -180,7 +185,10 @@ class RestClient:
             if self.budget.fresh(grant):  # else we were stopped in between, and its window may be over
                 break
         with breaker.guard(bypass=call.bypass):
-            return self._judge(request, self._exchange(request, grant, call.deadline, on_sent=call.on_sent))
+            answer = self._exchange(request, grant, call.deadline, on_sent=call.on_sent)
+            if call.on_answer is not None:
+                call.on_answer(answer.headers)
+            return self._judge(request, answer)
 
     def _grant(self, call: _Call) -> Grant:
         left_s = call.deadline - self._monotonic()

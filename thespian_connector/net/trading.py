@@ -7,7 +7,7 @@ the monotonic clock (seconds), and is looked at last of all before a request is 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from functools import partial
 
@@ -19,9 +19,9 @@ from thespian_connector.model import Instrument, NewOrder
 from thespian_connector.model.errors import ConnectorError, DeadlineExceeded, ExchangeError, OrderNotFound, ServerFault
 from thespian_connector.model.private import BalanceReport, FillReport, OrderReport
 
-from .budget import Budget, Priority
+from .budget import Budget, Grant, Priority
 from .clock import ClockOffset
-from .rest import RestClient
+from .rest import OnAnswer, RestClient
 
 #: Makes a request for the time that it is given.
 Build = Callable[[Auth], RestRequest]
@@ -104,9 +104,16 @@ class TradeRest:
     def _write(self, kind: str, build: Build, deadline: float) -> bytes:
         """:raises DeadlineExceeded: it was too late before anything was sent."""
         priority = Priority.CANCEL if kind == "cancel" else Priority.ORDER
+        on_answer: OnAnswer | None = None
         if self._account is not None:
-            self._account.acquire(kind, 1, priority, max(0.0, deadline - self._monotonic()))
-        return self._call(build, priority, deadline, bypass=kind == "cancel", on_sent=self._on_sent)
+            grant = self._account.acquire(kind, 1, priority, max(0.0, deadline - self._monotonic()))
+            on_answer = partial(self._correct, self._account, grant)
+        bypass = kind == "cancel"
+        return self._call(build, priority, deadline, bypass=bypass, on_sent=self._on_sent, on_answer=on_answer)
+
+    def _correct(self, account: Budget, grant: Grant, headers: Mapping[str, str]) -> None:
+        """Another system may use the same account."""
+        account.correct(grant, self.trading.account_usage(headers))
 
     # -- reads
 
@@ -195,6 +202,7 @@ class TradeRest:
         *,
         bypass: bool,
         on_sent: Callable[[], None] | None = None,
+        on_answer: OnAnswer | None = None,
     ) -> bytes:
         def sign(request: RestRequest) -> RestRequest:
             if self._monotonic() >= deadline:
@@ -210,4 +218,5 @@ class TradeRest:
             bypass=bypass,
             sign=sign,
             on_sent=on_sent,
+            on_answer=on_answer,
         )
