@@ -32,10 +32,10 @@ _ROUND_S = 0.5
 _WARM_UP = 3
 _PARTS = ("ask", "hand_over", "venue", "answer")
 _PART_NAMES = {
-    "ask": "client to OrderCommand's sender: two actor messages, checks",
-    "hand_over": "to the journal's thread",
+    "ask": "the call, to OrderCommand's door, checks",
+    "hand_over": "the journal's turn",
     "venue": "intent written, budget, signed, sent, answered",
-    "answer": "answer written, two actor messages back",
+    "answer": "answer written, and back",
 }
 
 
