@@ -36,6 +36,8 @@ def paper() -> Iterator[System]:
         assert system.run("stop").returncode == 0
         assert not system.pids()
         assert system.sockets() == []
+        assert not (system.runtime / "launcher.out").exists(), "it printed nothing"
+        assert not list((system.runtime.parent / "budgets").iterdir()), "the simulator's ports are nobody's now"
 
 
 def merged(system: System) -> bool:

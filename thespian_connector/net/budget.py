@@ -108,6 +108,15 @@ class _Answer(NamedTuple):
     why: str = ""
 
 
+def venue_file(exchange: str, base_url: str, directory: Path, egress: str = "") -> Path:
+    """Where :meth:`Budget.for_venue` keeps its count. All production hosts of a venue count together."""
+    parts = urlsplit(base_url)
+    host = parts.hostname or ""
+    place = "live" if _LIVE_HOST.fullmatch(host) else f"{host}_{parts.port or parts.scheme}"
+    name = re.sub(r"[^A-Za-z0-9._-]", "_", "-".join(filter(None, (exchange, place, egress))))
+    return directory / f"{name}.budget"
+
+
 class Budget:
     """Thread-safe, and safe across fork; every process and system of a host opens its own on the same `path`.
 
@@ -143,13 +152,10 @@ class Budget:
     ) -> Self:
         """The budget of the venue behind `base_url`, in `directory`, which all systems of the user must share.
 
-        All production hosts of a venue count together. `egress` names the outgoing address where there are several.
+        `egress` names the outgoing address where there are several.
         """
-        parts = urlsplit(base_url)
-        host = parts.hostname or ""
-        place = "live" if _LIVE_HOST.fullmatch(host) else f"{host}_{parts.port or parts.scheme}"
-        name = re.sub(r"[^A-Za-z0-9._-]", "_", "-".join(filter(None, (driver.exchange, place, egress))))
-        return cls(directory / f"{name}.budget", driver.limits, exchange=driver.exchange, timebase=timebase, rng=rng)
+        path = venue_file(driver.exchange, base_url, directory, egress)
+        return cls(path, driver.limits, exchange=driver.exchange, timebase=timebase, rng=rng)
 
     @property
     def path(self) -> Path:

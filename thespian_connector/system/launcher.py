@@ -311,6 +311,7 @@ class Launcher:
             _kill_all_below()
         finally:
             if self._simulator is not None:
+                paper.forget_budgets(self._simulator.urls, self._runtime)
                 self._simulator.close()
             self._runtime.clear()
             logging.shutdown()
@@ -375,6 +376,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Launcher(
             settings, directory=directory, owner_pid=given.owner, leash_fd=given.leash, stderr=not given.quiet
         ).run()
+        Runtime(settings.system.name).drop_empty_output()
     except ConnectorError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -9,7 +9,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,7 +17,10 @@ from urllib.parse import urlsplit
 from msgspec import structs
 
 from thespian_connector.actors.settings import ExchangeSettings, Settings
+from thespian_connector.drivers.registry import driver_for
+from thespian_connector.model import Environment
 from thespian_connector.model.errors import ConnectorError
+from thespian_connector.net.budget import venue_file
 
 from .runtime import Runtime
 
@@ -87,3 +90,13 @@ def forget_journal(settings: Settings, simulated: Iterable[str], runtime: Runtim
             journal.replace(runtime.path / f"state.previous.db{end}")
         else:
             (runtime.path / f"state.previous.db{end}").unlink(missing_ok=True)
+
+
+def forget_budgets(urls: Mapping[str, Mapping[str, str]], runtime: Runtime) -> None:
+    """Removes the shared budgets of a simulator that is ending: the next one has other ports, and nobody would.
+
+    :param urls: what it served, by exchange; its ports must still be held, so that they are nobody else's yet.
+    """
+    for exchange, served in urls.items():
+        base_url = driver_for(exchange).endpoints(Environment.PAPER, served).rest
+        venue_file(exchange, base_url, runtime.budget_dir).unlink(missing_ok=True)

@@ -230,6 +230,12 @@ class Runtime:
         start = f"thespian-connector start --detach{named}"
         return NotRunning(f"no system {self.name!r} is running; start it with: {start}")
 
+    def drop_empty_output(self) -> None:
+        """When a detached launcher ends having printed nothing."""
+        with contextlib.suppress(FileNotFoundError):
+            if not self.output_file.stat().st_size:
+                self.output_file.unlink()
+
     def clear(self) -> None:
         """Removes what only a running system has: sockets, locks, secrets, the pid file. Logs stay."""
         if not self.path.is_dir():

@@ -10,8 +10,10 @@ from support.simulator import Simulator
 
 from thespian_connector.actors.keys import signer_for
 from thespian_connector.actors.settings import ExchangeSettings, ExchangeStart, Settings, StoreSettings
+from thespian_connector.drivers.registry import driver_for
 from thespian_connector.model.errors import ConnectorError
-from thespian_connector.system.paper import fill_in, forget_journal
+from thespian_connector.net.budget import Budget
+from thespian_connector.system.paper import fill_in, forget_budgets, forget_journal
 from thespian_connector.system.runtime import Runtime
 
 BOTH = Settings(exchanges={"binance": ExchangeSettings(), "bybit": ExchangeSettings()})
@@ -72,3 +74,18 @@ def test_any_other_journal_stays(runtime: Runtime, settings: Settings, simulated
     (runtime.path / "state.db").write_text("orders")
     forget_journal(settings, simulated, runtime)
     assert (runtime.path / "state.db").read_text() == "orders"
+
+
+def test_a_simulator_s_budgets_go_with_it_and_others_stay(runtime: Runtime) -> None:
+    urls = {
+        "binance": {"rest": "http://127.0.0.1:7001", "stream": "ws://127.0.0.1:7001"},
+        "bybit": {"rest": "http://127.0.0.1:7002", "ws": "ws://127.0.0.1:7002"},
+    }
+    for exchange, served in urls.items():
+        Budget.for_venue(driver_for(exchange), served["rest"], runtime.budget_dir).close()
+    other = Budget.for_venue(driver_for("bybit"), "http://127.0.0.1:7003", runtime.budget_dir)
+    other.close()
+    assert len(list(runtime.budget_dir.iterdir())) == 3
+    forget_budgets(urls, runtime)
+    assert list(runtime.budget_dir.iterdir()) == [other.path]
+    forget_budgets(urls, runtime)

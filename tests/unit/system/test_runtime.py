@@ -106,6 +106,16 @@ def test_the_system_file_survives_a_round_trip(runtime: Runtime) -> None:
     assert runtime.read_system() == system
 
 
+def test_what_a_launcher_printed_stays_unless_it_is_nothing(runtime: Runtime) -> None:
+    runtime.output_file.write_text("Segmentation fault")
+    runtime.drop_empty_output()
+    assert runtime.output_file.read_text() == "Segmentation fault"
+    runtime.output_file.write_text("")
+    runtime.drop_empty_output()
+    runtime.drop_empty_output()
+    assert not runtime.output_file.exists()
+
+
 def test_clear_takes_sockets_and_secrets_and_leaves_the_log(runtime: Runtime) -> None:
     runtime.make_secret()
     for what in ("key", "secret"):
