@@ -102,7 +102,8 @@ def main() -> int:
     else:
         results = measure(options, scale, console)
     machine = {"cores": os.cpu_count(), "python": platform.python_version()}
-    print(json.dumps({"machine": machine, **results}))
+    if options.json:
+        print(json.dumps({"machine": machine, **results}))
     return 0 if all(result["right"] for result in results.values()) else 1
 
 

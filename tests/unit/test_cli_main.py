@@ -128,6 +128,7 @@ def test_the_module_is_the_program() -> None:
     helped = subprocess.run(_program("replay", "--help"), capture_output=True, text=True, timeout=60, check=True)
     assert "--dump-book" in helped.stdout
     assert "global options" in helped.stdout
+    assert "`" not in helped.stdout
 
 
 def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:

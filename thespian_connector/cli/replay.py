@@ -11,13 +11,14 @@ from ._output import print_document, say
 if TYPE_CHECKING:
     from thespian_connector.net.replay import ReplayBook
 
+_DESCRIPTION = "What a recorded session makes of its books, by the code that live traffic takes."
 EPILOG = """a capture is JSON lines {"t": ns, "kind": "ws"|"rest", "url": "...", "data": ...}, as 'record' writes them,
 gzip-compressed or not."""
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser(
-        "replay", help="run a capture through driver and books", description=__doc__, epilog=EPILOG
+        "replay", help="run a capture through driver and books", description=_DESCRIPTION, epilog=EPILOG
     )
     parser.add_argument("--exchange", required=True, metavar="X", help="whose traffic it is: binance, bybit")
     parser.add_argument("file", metavar="FILE", help="the capture")

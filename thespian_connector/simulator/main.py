@@ -14,6 +14,7 @@ from thespian_connector.model.errors import ConnectorError, UsageError
 from .options import Options, add_arguments, options
 
 EXIT_FAILED = 1
+_DESCRIPTION = "Binance and Bybit on loopback, with faults on demand and the truth on a control port."
 
 
 def run(chosen: Options, *, as_json: bool) -> int:
@@ -53,7 +54,7 @@ def set_title(title: str) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The simulator's own small command line."""
-    parser = argparse.ArgumentParser(prog="python -m thespian_connector.simulator", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m thespian_connector.simulator", description=_DESCRIPTION)
     add_arguments(parser)
     parser.add_argument("--json", action="store_true", help="the ready line as one JSON document")
     parser.add_argument("--title", help="what ps shows")
