@@ -24,6 +24,8 @@ from support.torture import Rig, Traffic
 from support.torture_cells import CELLS
 from support.torture_judge import Judge, Verdict
 
+from thespian_connector.model.errors import ConnectorError
+
 _COMMANDS, _COMMANDS_QUICK = 240, 80
 _TIMEOUT_S = 5.0
 #: Of what is wrong in a cell, so much is printed.
@@ -72,7 +74,7 @@ def _table(verdicts: list[Verdict]) -> Table:
     table = Table(title="Torture of the order path")
     for title in ("cell", "right", "commands", "taken", "ok", "unknown", "refused", "in flight", "at venues"):
         table.add_column(title)
-    for title in ("journal: unknown", "interrupted", "right after s", "start + right s"):
+    for title in ("journal: unknown", "interrupted", "faults", "right after s", "start + right s"):
         table.add_column(title)
     for one in verdicts:
         counts = [str(one.outcomes.get(kind, 0)) for kind in ("ok", "unknown", "refused")]
@@ -80,7 +82,7 @@ def _table(verdicts: list[Verdict]) -> Table:
             one.cell,
             "yes" if one.right else "NO",
             *(str(one.commands), str(one.taken), *counts, str(one.in_flight), str(one.in_the_air)),
-            *(str(one.unknown), str(one.interrupted), f"{one.right_s:.1f}"),
+            *(str(one.unknown), str(one.interrupted), str(one.faults or ""), f"{one.right_s:.1f}"),
             "" if one.restart_s is None else f"{one.start_s:.1f} + {one.restart_s:.2f}",
         )
     return table
@@ -92,18 +94,24 @@ def main() -> int:
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 160
-    verdicts, begun = [], time.monotonic()
+    verdicts: list[Verdict] = []
+    unjudged, begun = 0, time.monotonic()
     for name in options.cells:
-        verdict = _run(name, _COMMANDS_QUICK if options.quick else _COMMANDS, options.seed)
+        try:
+            verdict = _run(name, _COMMANDS_QUICK if options.quick else _COMMANDS, options.seed)
+        except (AssertionError, ConnectorError) as error:
+            unjudged += 1
+            console.print(f"{name}: not judged: {error}", style="red", soft_wrap=True, markup=False)
+            continue
         verdicts.append(verdict)
         console.print(_line(verdict), soft_wrap=True)
         for what in verdict.wrong[:_SHOWN_MAX]:
             console.print(f"  {what}", style="red", soft_wrap=True, markup=False)
     console.print(_table(verdicts))
     passed = sum(verdict.unknown for verdict in verdicts)
-    wrong = sum(not verdict.right for verdict in verdicts)
+    wrong = sum(not verdict.right for verdict in verdicts) + unjudged
     took = f"{time.monotonic() - begun:.0f} s, load {os.getloadavg()[0]:.1f}"
-    console.print(f"{len(verdicts)} cells, {wrong} wrong; {passed} commands passed through UNKNOWN; {took}")
+    console.print(f"{len(options.cells)} cells, {wrong} wrong; {passed} commands passed through UNKNOWN; {took}")
     print(json.dumps({"torture": [asdict(verdict) for verdict in verdicts], "right": not wrong}))
     return 1 if wrong else 0
 

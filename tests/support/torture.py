@@ -75,6 +75,8 @@ class Rig:
 
     def __init__(self, seed: int = 1, rate: int = 10) -> None:
         self.seed = seed
+        #: Fault that is no more -> how often it came.
+        self._fired: dict[str, int] = {}
         self.simulator = Simulator(seed=seed, rate=rate, tune=_TUNE, symbols=SYMBOL)
 
     def __enter__(self) -> Self:
@@ -153,7 +155,12 @@ class Rig:
 
     def no_fault(self, ids: list[str]) -> None:
         for one in ids:
+            self._fired[one] = self.simulator.fired(one)
             self.simulator.delete_fault(one)
+
+    def fired(self, ids: list[str]) -> int:
+        """How often they came, all together."""
+        return sum(self._fired[one] if one in self._fired else self.simulator.fired(one) for one in ids)
 
     def in_the_air(self) -> int:
         """Writes that the venues have and have not answered."""
@@ -164,13 +171,16 @@ class Rig:
 
 @dataclass
 class Strike:
-    """What was under way when it struck, and how long a restart took, where the cell is about one."""
+    """What was under way when it struck, and how long a restart took, where the cell is about one. `faults`: ids of
+    those that the cell is about; `fired`: how often they came."""
 
     in_flight: int = 0
     in_the_air: int = 0
     begun: float = 0.0
     start_s: float | None = None
     restart_s: float | None = None
+    faults: list[str] = field(default_factory=list)
+    fired: int = 0
 
 
 @dataclass
@@ -219,6 +229,7 @@ class Traffic:
                 thread.join(self.timeout_s + PATIENCE_S)
         if self.failures:
             raise self.failures[0]
+        self.strike.fired = self.rig.fired(self.strike.faults)
 
     def _until(self, taken: int) -> None:
         wait_until(lambda: self.taken >= taken or self.failures, 4 * PATIENCE_S, f"{taken} commands are done")

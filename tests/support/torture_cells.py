@@ -107,7 +107,7 @@ def _fault(kind: str, count: int = 10, **terms: Any) -> Cell:
     def strike(rig: Rig, traffic: Traffic) -> None:
         traffic.struck()
         for op in ("place", "cancel", "amend"):
-            rig.fault(kind, count=count if op == "place" else count // 3, op=op, **terms)
+            traffic.strike.faults += rig.fault(kind, count=count if op == "place" else count // 3, op=op, **terms)
 
     return strike
 
@@ -118,6 +118,7 @@ def _spell(kind: str, **terms: Any) -> Cell:
     def strike(rig: Rig, traffic: Traffic) -> None:
         traffic.struck()
         ids = rig.fault(kind, seconds=60, **terms)
+        traffic.strike.faults += ids
         time.sleep(_FAULT_S)
         rig.no_fault(ids)
 
@@ -129,6 +130,7 @@ def _unseen(rig: Rig, traffic: Traffic) -> None:
     traffic.struck()
     ids = rig.fault("visibility_delay", delay_ms=3_000, seconds=60)
     ids += rig.fault("user_event_drop", seconds=60)
+    traffic.strike.faults += ids
     rig.fault("ack_lost", op="place", count=5)
     time.sleep(_FAULT_S)
     rig.no_fault(ids)
@@ -140,7 +142,7 @@ def _private(kind: str) -> Cell:
     def strike(rig: Rig, traffic: Traffic) -> None:
         traffic.struck()
         for _ in range(_KILLS):
-            rig.fault(kind, surface="private", count=1)
+            traffic.strike.faults += rig.fault(kind, surface="private", count=1)
             time.sleep(_FAULT_S / _KILLS)
 
     return strike

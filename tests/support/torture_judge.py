@@ -36,7 +36,8 @@ Document = dict[str, Any]
 @dataclass
 class Verdict:
     """Of one cell. `unknown`: commands whose outcome nobody knew for a while, by the journal; `interrupted` of them
-    because the process ended. `right_s`: from the last answer until all was equal."""
+    because the process ended; `faults`: how often the cell's own came; `right_s`: from the last answer until all was
+    equal."""
 
     cell: str
     commands: int
@@ -47,6 +48,7 @@ class Verdict:
     in_the_air: int
     unknown: int
     interrupted: int
+    faults: int
     right_s: float
     start_s: float | None
     restart_s: float | None
@@ -168,6 +170,8 @@ class Judge:
             wrong.append(f"only {taken} commands")
         if cell.strike.in_flight < IN_FLIGHT_MIN:
             wrong.append(f"only {cell.strike.in_flight} in flight")
+        if cell.strike.faults and not cell.strike.fired:
+            wrong.append("the fault never came")
         if not unknown:
             wrong.append("none was unknown")
         if (cell.strike.restart_s or 0.0) > RESTART_S_MAX:
@@ -182,6 +186,7 @@ class Judge:
             in_the_air=cell.strike.in_the_air,
             unknown=unknown,
             interrupted=interrupted,
+            faults=cell.strike.fired,
             right_s=right_s,
             start_s=cell.strike.start_s,
             restart_s=cell.strike.restart_s,
