@@ -24,7 +24,7 @@ from .messages import Context, Request
 logger = logging.getLogger(__name__)
 _encoder = msgspec.msgpack.Encoder(order="deterministic")
 #: Arguments in which a repeated command differs from the first.
-_OF_ONE_TRY = ("deadline_ns",)
+_OF_ONE_TRY = ("deadline_mono_ns",)
 
 
 def crash_file(context: Context, name: str) -> Path:

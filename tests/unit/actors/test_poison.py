@@ -16,8 +16,8 @@ def command(operation: str = "trades", correlation: str = "1", **arguments: obje
 
 
 def test_a_repeated_command_is_the_same_and_another_is_not() -> None:
-    first = identity(command(symbol="BTC/USDT", limit=5, deadline_ns=1))
-    assert identity(command(limit=5, symbol="BTC/USDT", correlation="2", deadline_ns=2)) == first
+    first = identity(command(symbol="BTC/USDT", limit=5, deadline_mono_ns=1))
+    assert identity(command(limit=5, symbol="BTC/USDT", correlation="2", deadline_mono_ns=2)) == first
     others = [
         command(symbol="BTC/USDT", limit=6),
         command("ticker", symbol="BTC/USDT", limit=5),
