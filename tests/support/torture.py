@@ -199,6 +199,7 @@ class Traffic:
         #: What every client order id begins with.
         self._tag = f"t{zlib.crc32(self.name.encode()):08x}"
         self._under_way: set[int] = set()
+        self._slow: list[str] = []
         self._lock = threading.Lock()
         self._sides: dict[str, str] = {}
         self._ending = threading.Event()
@@ -218,9 +219,9 @@ class Traffic:
             thread.start()
         try:
             self._until(int(self.commands * 0.3))
-            slow = self._brace()
+            self._brace()
             strike(self.rig, self)
-            self.rig.no_fault(slow)
+            self.ease()
             self._until(max(self.commands, self.taken + self.commands // 4))
         finally:
             self._ending.set()
@@ -234,17 +235,21 @@ class Traffic:
     def _until(self, taken: int) -> None:
         wait_until(lambda: self.taken >= taken or self.failures, 4 * PATIENCE_S, f"{taken} commands are done")
 
-    def _brace(self) -> list[str]:
-        """Some answers are lost, so that orders are in doubt; then requests stay in the air. Those faults' ids."""
+    def _brace(self) -> None:
+        """Some answers are lost, so that orders are in doubt; then requests stay in the air."""
         for kind in ("http_5xx", "http_timeout"):
             for executed in (True, False):
                 self.rig.fault(kind, executed=executed, op="place", count=2)
-        slow = self.rig.fault("latency", surface="trade", latency_ms=_LATENCY_MS, seconds=60)
+        self._slow = self.rig.fault("latency", surface="trade", latency_ms=_LATENCY_MS, seconds=60)
         with contextlib.suppress(AssertionError):  # what there was is printed, and judged
             wait_until(self._enough, 20.0, "enough is in flight")
         self.strike.in_the_air = self.rig.in_the_air()
         self.struck()
-        return slow
+
+    def ease(self) -> None:
+        """Requests do not stay in the air any longer than the venues need."""
+        self.rig.no_fault(self._slow)
+        self._slow = []
 
     def _enough(self) -> bool:
         return len(self._under_way) >= IN_FLIGHT_MIN + 4 and self.rig.in_the_air() >= IN_FLIGHT_MIN

@@ -125,6 +125,12 @@ def _spell(kind: str, **terms: Any) -> Cell:
     return strike
 
 
+def _slow(rig: Rig, traffic: Traffic) -> None:
+    """Slower than what keeps requests in the air anyway, and than the venues' own time windows."""
+    traffic.ease()
+    _spell("latency", latency_ms=2_500, surface="trade")(rig, traffic)
+
+
 def _unseen(rig: Rig, traffic: Traffic) -> None:
     """Answers are lost, the stream tells nothing, and queries miss the orders meanwhile."""
     traffic.struck()
@@ -169,7 +175,7 @@ CELLS: dict[str, Cell] = {
     },
     "ack_lost": _fault("ack_lost"),
     "http_429": _fault("http_429", count=3, retry_after_s=1),
-    "latency": _spell("latency", latency_ms=2_500, surface="trade"),
+    "latency": _slow,
     "clock_skew.ahead": _spell("clock_skew", skew_ms=5_000),
     "clock_skew.behind": _spell("clock_skew", skew_ms=-5_000),
     "maintenance": _spell("maintenance"),
