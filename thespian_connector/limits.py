@@ -21,8 +21,8 @@ OUTGOING_BYTES_MAX = 256 * 1024
 # -- a feed session (net/feed.py); FeedTiming takes the intervals from here
 
 #: Reconnect pauses double from the first to the largest, each drawn between half and whole. The count starts anew once
-#: a connection has held for the last of these. The largest is also how long a venue that is back is waited for, at most:
-#: 100 attempts in five minutes, of the 300 that Binance allows an address.
+#: a connection has held for the last of these. The largest is also how long a venue that is back is waited for, at
+#: most: 100 attempts in five minutes, of the 300 that Binance allows an address.
 RECONNECT_FIRST_S = 0.1
 RECONNECT_MAX_S = 4.0
 RECONNECT_STABLE_S = 30.0
@@ -87,8 +87,8 @@ FEED_QUIET_TICKS = 2
 FEED_BATCH_MESSAGES = 64
 #: With conflation, how long to take chunk after chunk before the changed books are told, even if more waits.
 CONFLATE_S_MAX = 0.02
-#: Levels kept on one side of a book. At the limit the worst are forgotten and are no longer certified. Twice the deepest
-#: snapshot: 1.7 MB.
+#: Levels kept on one side of a book. At the limit the worst are forgotten and are no longer certified. Twice the
+#: deepest snapshot: 1.7 MB.
 BOOK_LEVELS_MAX = 10_000
 #: Prices of one side whose ticks are remembered. At the limit all are forgotten and parsed anew. More than the deepest
 #: snapshot has, and little more: a book whose price walks fills it in minutes, and then it holds 2.5 MB.

@@ -19,8 +19,7 @@ from support.orders import (
 )
 
 from thespian_connector.model import OrderStatus
-from thespian_connector.model.private import BalanceReport
-from thespian_connector.orders.events import BalancesTold, Event, Operation
+from thespian_connector.orders.events import Event, Operation
 from thespian_connector.orders.ledger import Ledger
 
 OPEN = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
@@ -96,12 +95,3 @@ def test_no_step_takes_back_a_fill_or_an_end(data: st.DataObject, told: list[Eve
             assert {one.execution_id for one in earlier.fills} <= {one.execution_id for one in order.fills}
             if earlier.status in (OrderStatus.FILLED, OrderStatus.CANCELED):
                 assert order.status is earlier.status
-
-
-@given(st.permutations([1, 2, 3]))
-def test_the_latest_word_on_a_balance_stands(order: list[int]) -> None:
-    folded = ledger()
-    for time_ns in order:
-        told = BalanceReport(asset="BTC", free=Decimal(time_ns), locked=Decimal(0), time_ns=time_ns)
-        folded.apply(BalancesTold(balances=(told,), complete=False, time_ns=time_ns))
-    assert [balance.free for balance in folded.balances()] == [Decimal(3)]

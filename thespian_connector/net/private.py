@@ -345,7 +345,7 @@ class PrivateSession:
                         self._take(line, event, facts, now_ns)
         finally:
             if balances:
-                told = BalancesTold(balances=tuple(balances), complete=False, time_ns=self._time_ns())
+                told = BalancesTold(balances=tuple(balances), time_ns=self._time_ns())
                 facts.append(told)
             if facts:
                 self._count("facts", len(facts))

@@ -94,11 +94,16 @@ class Executed(Struct, frozen=True, kw_only=True, tag="executed"):
 
 
 class BalancesTold(Struct, frozen=True, kw_only=True, tag="balances"):
-    """`complete`: every asset; one that is missing has nothing."""
+    """On a stream (`asked_at` None) the next word on each asset; a later one replaces it, whatever clock it bears.
+
+    The answer to a question tells every asset; one that is missing has nothing. It may be older than what the stream
+    told meanwhile: `asked_at` is how many of these facts were known when the question was put, and an asset that was
+    told of since keeps what it was told.
+    """
 
     balances: tuple[BalanceReport, ...]
-    complete: bool
     time_ns: int
+    asked_at: int | None = None
 
 
 class Absent(Struct, frozen=True, kw_only=True, tag="absent"):

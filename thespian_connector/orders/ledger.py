@@ -46,7 +46,10 @@ class Ledger:
         self._chains: dict[str, list[str]] = {}
         self._handles: dict[str, str] = {}
         self._balances: dict[str, BalanceReport] = {}
-        self._balances_ns = 0
+        #: asset -> the number of the fact that told of it last.
+        self._balances_at: dict[str, int] = {}
+        #: How many facts about balances were folded in.
+        self.balances_told = 0
         self._positions = PositionBook()
 
     # -- facts
@@ -97,9 +100,8 @@ class Ledger:
             case Executed():
                 return self._adds_fill(event.fill)
             case BalancesTold():
-                told = {one.asset for one in event.balances}
-                gone = event.complete and any(asset not in told for asset in self._balances)
-                return gone or any(self._adds_balance(one) for one in event.balances)
+                # What a stream tells is compared with nothing: what came just before may not be folded in yet.
+                return event.asked_at is None or self._changed_balances(event) != {}
             case Absent():
                 return True
 
@@ -110,11 +112,13 @@ class Ledger:
         waiting = self._unclaimed.get((fill.native, fill.order_id), ())
         return all(event.fill.execution_id != fill.execution_id for event in waiting)
 
-    def _adds_balance(self, told: BalanceReport) -> bool:
-        known = self._balances.get(told.asset)
-        if known is None:
-            return True
-        return told.time_ns >= known.time_ns and (told.free, told.locked) != (known.free, known.locked)
+    def _changed_balances(self, event: BalancesTold) -> dict[str, BalanceReport | None]:
+        """What the fact changes, by asset; None: nothing is left of it."""
+        told: dict[str, BalanceReport | None] = {one.asset: one for one in event.balances}
+        if event.asked_at is not None:
+            told |= dict.fromkeys(asset for asset in self._balances if asset not in told)
+            told = {asset: one for asset, one in told.items() if self._balances_at.get(asset, 0) <= event.asked_at}
+        return {asset: one for asset, one in told.items() if _held(one) != _held(self._balances.get(asset))}
 
     def _leg(self, client_order_id: str) -> Leg:
         leg = self._legs.get(client_order_id)
@@ -152,16 +156,15 @@ class Ledger:
             self._handles[successor] = handle
 
     def _tell_balances(self, event: BalancesTold) -> None:
-        if event.complete and event.time_ns >= self._balances_ns:
-            self._balances_ns = event.time_ns
-            told = {balance.asset for balance in event.balances}
-            for asset in [asset for asset in self._balances if asset not in told]:
-                if self._balances[asset].time_ns <= event.time_ns:
-                    del self._balances[asset]
-        for balance in event.balances:
-            known = self._balances.get(balance.asset)
-            if known is None or balance.time_ns >= known.time_ns:
-                self._balances[balance.asset] = balance
+        changed = self._changed_balances(event)
+        if changed or event.asked_at is None:  # as many as are journaled, so that a replay counts the same
+            self.balances_told += 1
+        for asset, told in changed.items():
+            self._balances_at[asset] = self.balances_told
+            if told is None:
+                del self._balances[asset]
+            else:
+                self._balances[asset] = told
 
     # -- what is
 
@@ -255,6 +258,10 @@ class Ledger:
             market = self._market_of(native)
             found.append(self._positions.position(native, self.exchange, market, marks.get(market.symbol)))
         return sorted(found, key=lambda position: position.symbol)
+
+
+def _held(told: BalanceReport | None) -> tuple[Decimal, Decimal] | None:
+    return None if told is None else (told.free, told.locked)
 
 
 def _status(current: Leg, filled_before: Decimal) -> OrderStatus:

@@ -39,13 +39,14 @@ OPEN_ORDERS, FILLS, BALANCES, ORDER, ORDER_FILLS, FOREIGN = (
 class Question(Struct, frozen=True, kw_only=True):
     """A signed read: `operation` and `arguments` as Gateway takes them.
 
-    `expected`: of a listing of open orders, the orders that should be in it.
+    `expected`: of a listing of open orders, the orders that should be in it. `asked_at`: see `BalancesTold`.
     """
 
     key: Key
     operation: str
     arguments: dict[str, Any]
     expected: tuple[str, ...] = ()
+    asked_at: int = 0
 
 
 class Answer(Struct, frozen=True, kw_only=True):
@@ -181,7 +182,7 @@ class Survey:
                 expected = tuple(leg.client_order_id for leg in legs)
                 return Question(key=key, operation="open_orders", arguments={}, expected=expected)
             case ("balances",):
-                return Question(key=key, operation="balances", arguments={})
+                return Question(key=key, operation="balances", arguments={}, asked_at=self._desk.ledger.balances_told)
             case ("fills", native):
                 arguments = {"native": native, "since_ms": self._since_ns(native) // _MS}
                 return Question(key=key, operation="fills", arguments=arguments)
@@ -237,15 +238,21 @@ class Survey:
         if self._air.pop(question.key, None) is None:
             return []
         kind = question.key[0]
+        facts: list[VenueEvent]
         if kind in (ORDER, FOREIGN):
-            return self._order(question, answer, now_ns)
-        self._done(question.key, now_ns)
-        if kind == BALANCES:
-            told = tuple(answer.balances)
-            return [BalancesTold(balances=told, complete=True, time_ns=answer.asked_ns)]
-        if kind == OPEN_ORDERS:
-            return self._listing(question, answer, now_ns)
-        return [Executed(fill=fill, source="query", time_ns=answer.asked_ns) for fill in answer.fills]
+            facts = self._order(question, answer, now_ns)
+        else:
+            self._done(question.key, now_ns)
+            if kind == BALANCES:
+                told = tuple(answer.balances)
+                return [BalancesTold(balances=told, time_ns=answer.asked_ns, asked_at=question.asked_at)]
+            if kind == OPEN_ORDERS:
+                return self._listing(question, answer, now_ns)
+            facts = [Executed(fill=fill, source="query", time_ns=answer.asked_ns) for fill in answer.fills]
+        if any(self._desk.ledger.adds(fact) for fact in facts):
+            # The stream has not told it (yet): what it left out of orders, it may have left out of balances.
+            self._tasks.setdefault((BALANCES,), _Task(due_ns=now_ns + int(limits.RECONCILE_QUIET_S * _NS)))
+        return facts
 
     def _listing(self, question: Question, answer: Answer, now_ns: int) -> list[VenueEvent]:
         listed = {report.client_order_id or report.order_id for report in answer.orders}

@@ -28,9 +28,7 @@ EVENTS: list[Event] = [
     answered("a", known=False, why="timeout"),
     reported(report("a", None, status_word="Odd"), source="query"),
     executed(fill(price="0.1")),
-    BalancesTold(
-        balances=(BalanceReport(asset="BTC", free=Decimal("0.1"), locked=Decimal(0)),), complete=True, time_ns=1
-    ),
+    BalancesTold(balances=(BalanceReport(asset="BTC", free=Decimal("0.1"), locked=Decimal(0)),), asked_at=3, time_ns=1),
     absent(),
 ]
 

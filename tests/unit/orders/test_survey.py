@@ -193,6 +193,11 @@ def test_fills_that_an_order_lacks_are_asked_for_by_the_order() -> None:
     order = talk.desk.order("a")
     assert order is not None
     assert [one.execution_id for one in order.fills] == ["1", "2"]
+    # What the stream left out of an order it may have left out of balances, too.
+    assert talk.ask(3) == {}
+    balances = talk.ask(3 + limits.RECONCILE_QUIET_S)
+    assert list(balances) == ["balances"]
+    talk.tell(balances["balances"], 5)
     assert talk.ask(30) == {}
 
 
