@@ -293,7 +293,7 @@ class OrderState(Component):
         if any(news):
             self.publisher.publish(news)
             self.parked.look(news.orders, self.desk)
-        self.survey.folded(self.inquiries.now_ns())
+        self.survey.folded(events, self.inquiries.now_ns())
         self.pace(_BUSY_TICK_S)
 
     # -- questions to the venue

@@ -17,11 +17,13 @@ from thespian_connector import limits
 from thespian_connector.model.private import BalanceReport, FillReport, OrderReport
 
 from .desk import UNSETTLED, Desk
-from .events import Absent, BalancesTold, Executed, Reported, VenueEvent
+from .events import Absent, Answered, BalancesTold, Event, Executed, Reported, VenueEvent
 from .leg import Leg
 from .reconcile import Due, Inquiry, Reconciler
 
 _NS = 1_000_000_000
+#: What the stream may take to tell of what is known already.
+_QUIET_NS = int(limits.RECONCILE_QUIET_S * _NS)
 _MS = 1_000_000
 
 #: What a question is about: its kind, then whatever tells it from others of that kind.
@@ -86,6 +88,9 @@ class Survey:
         self._given_up: set[Key] = set()
         self._round_ns = 0
         self._whole = True
+        #: When the stream told of balances last; since when it is expected to, None: they are asked for in any case.
+        self._balances_ns = 0
+        self._expected_ns: int | None = None
         #: Whether a private stream tells of what happens.
         self.connected = False
         self.rounds = 0
@@ -135,6 +140,7 @@ class Survey:
         keys: list[Key] = [(OPEN_ORDERS,), (BALANCES,)]
         keys += [(FILLS, native) for native in sorted(self._natives(now_ns))]
         self._whole = False
+        self._expected_ns = None
         for key in keys:
             task = self._tasks.setdefault(key, _Task())
             task.due_ns, task.tries, task.again = now_ns, 0, key in self._air
@@ -182,6 +188,10 @@ class Survey:
                 expected = tuple(leg.client_order_id for leg in legs)
                 return Question(key=key, operation="open_orders", arguments={}, expected=expected)
             case ("balances",):
+                if self._heard():
+                    del self._tasks[key]
+                    self._expected_ns = None
+                    return None
                 return Question(key=key, operation="balances", arguments={}, asked_at=self._desk.ledger.balances_told)
             case ("fills", native):
                 arguments = {"native": native, "since_ms": self._since_ns(native) // _MS}
@@ -244,14 +254,14 @@ class Survey:
         else:
             self._done(question.key, now_ns)
             if kind == BALANCES:
+                self._expected_ns = None
                 told = tuple(answer.balances)
                 return [BalancesTold(balances=told, time_ns=answer.asked_ns, asked_at=question.asked_at)]
             if kind == OPEN_ORDERS:
                 return self._listing(question, answer, now_ns)
             facts = [Executed(fill=fill, source="query", time_ns=answer.asked_ns) for fill in answer.fills]
         if any(self._desk.ledger.adds(fact) for fact in facts):
-            # The stream has not told it (yet): what it left out of orders, it may have left out of balances.
-            self._tasks.setdefault((BALANCES,), _Task(due_ns=now_ns + int(limits.RECONCILE_QUIET_S * _NS)))
+            self._expect_balances(now_ns)
         return facts
 
     def _listing(self, question: Question, answer: Answer, now_ns: int) -> list[VenueEvent]:
@@ -280,8 +290,24 @@ class Survey:
             return [Absent(client_order_id=name, time_ns=answer.asked_ns)]
         return []
 
-    def folded(self, now_ns: int) -> None:
+    def _expect_balances(self, now_ns: int) -> None:
+        """Something happened that moves balances, and not the stream has told it: it will tell them, or left them out,
+        too."""
+        if (BALANCES,) not in self._tasks:
+            self._tasks[BALANCES,] = _Task(due_ns=now_ns + _QUIET_NS)
+            self._expected_ns = now_ns
+
+    def _heard(self) -> bool:
+        """Balances that were only expected came meanwhile, or just before."""
+        return self._expected_ns is not None and self._balances_ns > self._expected_ns - _QUIET_NS
+
+    def folded(self, events: Iterable[Event], now_ns: int) -> None:
         """The facts are in the ledger. Fills of orders that nobody has named are followed up."""
+        for event in events:
+            if isinstance(event, BalancesTold) and event.asked_at is None:
+                self._balances_ns = now_ns
+            elif isinstance(event, Answered) and event.report is not None:
+                self._expect_balances(now_ns)
         for native, order_id in self._desk.ledger.unclaimed():
             key = (FOREIGN, native, order_id)
             if key not in self._given_up:

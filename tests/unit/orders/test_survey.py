@@ -6,6 +6,7 @@ import itertools
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from support.feeds import instrument
 from support.orders import NATIVE, SECOND, SYMBOL, answered, cancel_intended, fill, intended, report, reported
 
@@ -13,7 +14,7 @@ from thespian_connector import limits
 from thespian_connector.model import OrderStatus
 from thespian_connector.model.private import BalanceReport
 from thespian_connector.orders.desk import Desk
-from thespian_connector.orders.events import Event, Executed, Operation, VenueEvent
+from thespian_connector.orders.events import BalancesTold, Event, Executed, Operation, VenueEvent
 from thespian_connector.orders.survey import Answer, Question, Survey
 
 BEGIN = 1_000 * SECOND
@@ -38,13 +39,16 @@ class Talk:
     def tell(self, question: Question, at: float = 0, **told: Any) -> None:
         now_ns = BEGIN + int(at * SECOND)
         answer = Answer(asked_ns=now_ns, now_ns=now_ns, **told)
-        self.journal(*self.survey.answered(question, answer, now_ns))
-        self.survey.folded(now_ns)
+        self.journal(*self.survey.answered(question, answer, now_ns), at=at)
 
-    def journal(self, *events: VenueEvent) -> None:
+    def journal(self, *events: VenueEvent, at: float = 0) -> None:
         new = self.desk.sift(events)
         self.journaled += new
-        self.desk.fold(new)
+        self.hear(*new, at=at)
+
+    def hear(self, *events: Event, at: float = 0) -> None:
+        self.desk.fold(events)
+        self.survey.folded(events, BEGIN + int(at * SECOND))
 
     def quiet(self, at: float = 0) -> None:
         """Answers a whole round: nothing is there."""
@@ -160,6 +164,27 @@ def test_listings_that_repeat_are_not_journaled() -> None:
             told = len(talk.journaled)
     assert told == len(talk.journaled) == 3
     assert [one.free for one in talk.desk.balances()] == [balances[0].free]
+
+
+def told(at: float) -> BalancesTold:
+    """By the stream."""
+    one = BalanceReport(asset="BTC", free=Decimal(7), locked=Decimal(0))
+    return BalancesTold(balances=(one,), time_ns=BEGIN + int(at * SECOND))
+
+
+@pytest.mark.parametrize(("heard", "asked"), [(None, True), (9.5, False), (10.5, False), (5, True)])
+def test_balances_that_the_stream_owes_are_asked_for(heard: float | None, asked: bool) -> None:
+    """An order of ours was answered: the stream tells balances, a little before or after, or they are asked for."""
+    talk = Talk()
+    talk.quiet()
+    if heard is not None and heard < 10:
+        talk.hear(told(heard), at=heard)
+    talk.hear(*open_order(), at=10)
+    if heard is not None and heard > 10:
+        talk.hear(told(heard), at=heard)
+    assert talk.ask(10.9) == {}
+    assert list(talk.ask(11.1)) == (["balances"] if asked else [])
+    assert "balances" in talk.ask(limits.SURVEY_EVERY_S) or asked, "a round asks in any case"
 
 
 def test_an_asset_that_a_whole_listing_lacks_is_gone() -> None:
