@@ -17,7 +17,9 @@ def test_a_start_that_is_ended_leaves_nothing(number: signal.Signals) -> None:
     with System(unreachable, "exchanges.bybit.enabled=false") as system:
         words = ["--set", unreachable, "--set", "exchanges.bybit.enabled=false", "--system", system.name]
         command = [sys.executable, "-m", "thespian_connector", *words, "start", "--detach", "--wait", "live"]
+        outer = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup, which is minded
         starter = subprocess.Popen(command, env=system.environment, stderr=subprocess.PIPE, text=True)
+        signal.signal(signal.SIGHUP, outer)
         wait_until(lambda: "root" in system.pids().values(), 60, "the system is up, and never LIVE")
         starter.send_signal(number)
         _, said = starter.communicate(timeout=60)

@@ -129,7 +129,7 @@ def test_what_the_venue_tells_comes_in_its_order() -> None:
         assert isinstance(executed, Executed)
         assert isinstance(reported, Reported)
         assert isinstance(balances, BalancesTold)
-        assert (executed.source, reported.source, balances.complete) == ("stream", "stream", False)
+        assert (executed.source, reported.source, balances.asked_at) == ("stream", "stream", None)
         assert executed.time_ns > 0
 
 
