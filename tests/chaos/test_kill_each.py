@@ -26,6 +26,9 @@ TREE: dict[str, tuple[str, tuple[str, ...] | None]] = {
     "aggregator": ("root", ()),
     "exchange/binance/gateway": ("exchange/binance", ()),
     "exchange/binance/market-data/0": ("exchange/binance", ()),
+    "exchange/binance/order-command": ("exchange/binance", ()),
+    "exchange/binance/order-state": ("exchange/binance", ()),
+    "exchange/binance/user-data": ("exchange/binance", ()),
     "exchange/bybit": ("hostagent/local", ("exchange/bybit/",)),
     "hostagent/local": ("launcher", ("exchange/",)),
     "root": ("launcher", None),
@@ -34,7 +37,8 @@ TREE: dict[str, tuple[str, tuple[str, ...] | None]] = {
 #: Each process once, those of different branches together, because finding one that hangs takes seconds.
 STOPPED = (
     ("logger", "aggregator", "exchange/binance/gateway", "exchange/bybit"),
-    ("simulator", "registry", "janitor"),
+    ("simulator", "registry", "janitor", "exchange/binance/order-command"),
+    ("exchange/binance/order-state", "exchange/binance/user-data"),
     ("hostagent/local",),
     ("root",),
     ("admin",),

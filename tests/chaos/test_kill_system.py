@@ -39,7 +39,8 @@ def test_a_killed_launcher_takes_everything_along() -> None:
         took = system.gone(10)
         print(f"\nlauncher killed: nothing left after {took:.3f} s")
         assert system.sockets() == []
-        assert {entry.name for entry in system.runtime.iterdir()} <= {"log.jsonl", "launcher.out", "thespian.log"}
+        kept = {"log.jsonl", "launcher.out", "thespian.log", "state.db", "state.db-wal", "state.db-shm"}
+        assert {entry.name for entry in system.runtime.iterdir()} <= kept
         assert system.run("status").returncode == 3
         system.start()
         assert system.run("stop").returncode == 0

@@ -55,9 +55,8 @@ def test_status_lists_every_process(paper: System) -> None:
     document = paper.json("status")
     assert {"name": paper.name, "state": "running"}.items() <= document["system"].items()
     named = {row["name"]: row["pid"] for row in document["actors"]}
-    components = [
-        f"exchange/{exchange}{part}" for exchange in ("binance", "bybit") for part in ("", "/gateway", "/market-data/0")
-    ]
+    parts = ("", "/gateway", "/market-data/0", "/order-command", "/order-state", "/user-data")
+    components = [f"exchange/{exchange}{part}" for exchange in ("binance", "bybit") for part in parts]
     assert set(named) == {
         *("launcher", "janitor", "admin", "logger", "simulator", "root", "hostagent/local", "registry", "aggregator"),
         *components,
@@ -130,9 +129,12 @@ def test_the_demo_kills_heals_and_leaves_nothing(paper: System) -> None:
         "ok": True,
         "live_s": result["live_s"],
         "recovered_s": result["recovered_s"],
-        "orders": {},
+        "orders": result["orders"],
         "books_equal_truth": True,
     }
+    for exchange in ("binance", "bybit"):
+        ended = {"resting": "CANCELED", "crossing": "FILLED", "equal_truth": True}
+        assert ended.items() <= result["orders"][exchange].items()
     assert 0 < result["recovered_s"] < 60
     assert [one.name for one in paper.runtime.parent.iterdir() if one.name.startswith("demo")] == []
     assert paper.run("demo", "--config", "live.toml").returncode == 2
