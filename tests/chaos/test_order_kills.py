@@ -151,7 +151,8 @@ def test_a_query_side_killed_around_its_journal_counts_everything_once(trader: T
     order = trader.limit("1.01")
     placed(trader, order)
     replaced(trader, "order-state", old)
-    assert trader.settled_again(order.client_order_id).status is OrderStatus.FILLED
+    # A venue may tell NEW an instant before FILLED.
+    wait_until(lambda: trader.settled_again(order.client_order_id).status is OrderStatus.FILLED, 40, "it is filled")
     trader.all_right()
     fills = trader.insist("order", Order, client_order_id=order.client_order_id).fills
     assert sum(fill.quantity for fill in fills) == order.quantity

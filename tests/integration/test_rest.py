@@ -231,7 +231,7 @@ class TestWhatBecameOfIt:
 
     def test_tls_fails(self, start: Start) -> None:
         plain = start()
-        error = self.once(start(url=plain.server.url.replace("http:", "https:")))
+        error = self.once(start(url=plain.server.url.replace("http:", "https:"), tries_max=1))
         assert type(error) is NotSent
         assert "TLS failed" in error.message
 
