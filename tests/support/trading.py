@@ -107,7 +107,7 @@ class Trader:
 
 @contextlib.contextmanager
 def trader(exchange: str, directory: Path, **options: object) -> Iterator[Trader]:
-    with Simulator(**options) as simulator:  # type: ignore[arg-type]
+    with Simulator(**options) as simulator:  # type: ignore[arg-type]  # options by name
         one = Trader(simulator, exchange, directory)
         try:
             yield one
