@@ -357,6 +357,8 @@ INQUIRY_S_MAX = 30.0
 #: Everything is asked for so often: orders, fills, balances; and so often while no private stream tells of them.
 SURVEY_EVERY_S = 60.0
 SURVEY_BLIND_EVERY_S = 10.0
+#: Balances that moved, and that the private stream does not tell of, are asked for no more often (Binance: weight 20).
+BALANCES_EVERY_S = 5.0
 #: A question that failed, or found nothing, is asked again after the first pause, which doubles up to the largest.
 SURVEY_RETRY_FIRST_S = 0.5
 SURVEY_RETRY_MAX_S = 10.0

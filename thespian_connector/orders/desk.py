@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from thespian_connector.model import Balance, Fill, Instrument, Order, OrderStatus, OrderType, Position
-from thespian_connector.model.private import FillReport
+from thespian_connector.model import Balance, Fill, Instrument, Order, OrderStatus, OrderType, Position, Side
+from thespian_connector.model.private import FillReport, OrderReport
 
 from .events import BalancesTold, Event, Executed, Reported, VenueEvent
 from .ledger import Ledger
@@ -65,6 +65,12 @@ class Desk:
         if leg.native or leg.intent is None:
             return leg.native
         return self._natives.get(leg.intent.order.symbol, "")
+
+    def side_of(self, report: OrderReport) -> Side | None:
+        """Some reports tell the order's id only."""
+        leg = self.ledger.leg(report.client_order_id)
+        intent = leg.intent if leg is not None else None
+        return report.side or (intent.order.side if intent is not None else None)
 
     def natives(self, symbols: Iterable[str]) -> set[str]:
         return {self._natives[symbol] for symbol in symbols if symbol in self._natives}

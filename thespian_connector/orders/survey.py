@@ -7,6 +7,7 @@ Beside the rounds, `reconcile` says which single orders are in doubt.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
@@ -19,11 +20,16 @@ from thespian_connector.model.private import BalanceReport, FillReport, OrderRep
 from .desk import UNSETTLED, Desk
 from .events import Absent, Answered, BalancesTold, Event, Executed, Reported, VenueEvent
 from .leg import Leg
+from .owed import OwedBalances
 from .reconcile import Due, Inquiry, Reconciler
 
 _NS = 1_000_000_000
 #: What the stream may take to tell of what is known already.
 _QUIET_NS = int(limits.RECONCILE_QUIET_S * _NS)
+#: What a listing of balances may lag behind: such an answer proves nothing of what moved in that time.
+_LAG_NS = int(limits.RECONCILE_MARGIN_S * _NS)
+#: Balances that a stream owes are asked for no more often.
+_BALANCES_NS = int(limits.BALANCES_EVERY_S * _NS)
 _MS = 1_000_000
 
 #: What a question is about: its kind, then whatever tells it from others of that kind.
@@ -88,9 +94,9 @@ class Survey:
         self._given_up: set[Key] = set()
         self._round_ns = 0
         self._whole = True
-        #: When the stream told of balances last; since when it is expected to, None: they are asked for in any case.
-        self._balances_ns = 0
-        self._expected_ns: int | None = None
+        self._owed = OwedBalances()
+        #: When balances were asked for last.
+        self._balances_ns = now_ns
         #: Whether a private stream tells of what happens.
         self.connected = False
         self.rounds = 0
@@ -106,13 +112,21 @@ class Survey:
     def wait_s(self, now_ns: int) -> float:
         """Until something may be due that is known of now."""
         due_ns = [task.due_ns for key, task in self._tasks.items() if key not in self._air]
-        next_ns = min(*due_ns, self._reconciler.next_ns, self._next_round_ns)
+        next_ns = min(*due_ns, self._reconciler.next_ns, self._next_round_ns, self._balances_due_ns)
         return max(0.0, (next_ns - now_ns) / _NS)
 
     @property
     def _next_round_ns(self) -> int:
         every_s = limits.SURVEY_EVERY_S if self.connected else limits.SURVEY_BLIND_EVERY_S
         return self._round_ns + int(every_s * _NS)
+
+    @property
+    def _balances_due_ns(self) -> float:
+        """When balances are asked for because the stream owes them, and has had the time to tell."""
+        since_ns = self._owed.since_ns()
+        if since_ns is None or (BALANCES,) in self._tasks:
+            return math.inf
+        return max(since_ns + _QUIET_NS, self._balances_ns + _BALANCES_NS)
 
     @property
     def in_air(self) -> int:
@@ -122,6 +136,8 @@ class Survey:
         """What to ask now; each is then in the air until `answered` or `failed`."""
         if now_ns >= self._next_round_ns:
             self._begin(now_ns)
+        if now_ns >= self._balances_due_ns:
+            self._tasks[BALANCES,] = _Task(due_ns=now_ns)
         asked = []
         for key, make in self._waiting(now_ns):
             if len(self._air) >= limits.INQUIRIES_IN_AIR_MAX:
@@ -132,6 +148,8 @@ class Survey:
             if question is not None:
                 self._air[key] = question
                 asked.append(question)
+                if key == (BALANCES,):
+                    self._balances_ns = now_ns
         return asked
 
     def _begin(self, now_ns: int) -> None:
@@ -140,7 +158,6 @@ class Survey:
         keys: list[Key] = [(OPEN_ORDERS,), (BALANCES,)]
         keys += [(FILLS, native) for native in sorted(self._natives(now_ns))]
         self._whole = False
-        self._expected_ns = None
         for key in keys:
             task = self._tasks.setdefault(key, _Task())
             task.due_ns, task.tries, task.again = now_ns, 0, key in self._air
@@ -188,10 +205,6 @@ class Survey:
                 expected = tuple(leg.client_order_id for leg in legs)
                 return Question(key=key, operation="open_orders", arguments={}, expected=expected)
             case ("balances",):
-                if self._heard():
-                    del self._tasks[key]
-                    self._expected_ns = None
-                    return None
                 return Question(key=key, operation="balances", arguments={}, asked_at=self._desk.ledger.balances_told)
             case ("fills", native):
                 arguments = {"native": native, "since_ms": self._since_ns(native) // _MS}
@@ -254,14 +267,12 @@ class Survey:
         else:
             self._done(question.key, now_ns)
             if kind == BALANCES:
-                self._expected_ns = None
+                self._owed.forgive(self._balances_ns - _LAG_NS)
                 told = tuple(answer.balances)
                 return [BalancesTold(balances=told, time_ns=answer.asked_ns, asked_at=question.asked_at)]
             if kind == OPEN_ORDERS:
                 return self._listing(question, answer, now_ns)
             facts = [Executed(fill=fill, source="query", time_ns=answer.asked_ns) for fill in answer.fills]
-        if any(self._desk.ledger.adds(fact) for fact in facts):
-            self._expect_balances(now_ns)
         return facts
 
     def _listing(self, question: Question, answer: Answer, now_ns: int) -> list[VenueEvent]:
@@ -290,24 +301,18 @@ class Survey:
             return [Absent(client_order_id=name, time_ns=answer.asked_ns)]
         return []
 
-    def _expect_balances(self, now_ns: int) -> None:
-        """Something happened that moves balances, and not the stream has told it: it will tell them, or left them out,
-        too."""
-        if (BALANCES,) not in self._tasks:
-            self._tasks[BALANCES,] = _Task(due_ns=now_ns + _QUIET_NS)
-            self._expected_ns = now_ns
-
-    def _heard(self) -> bool:
-        """Balances that were only expected came meanwhile, or just before."""
-        return self._expected_ns is not None and self._balances_ns > self._expected_ns - _QUIET_NS
-
     def folded(self, events: Iterable[Event], now_ns: int) -> None:
-        """The facts are in the ledger. Fills of orders that nobody has named are followed up."""
+        """The facts are in the ledger. Balances that they moved are owed; fills of orders that nobody has named are
+        followed up."""
         for event in events:
-            if isinstance(event, BalancesTold) and event.asked_at is None:
-                self._balances_ns = now_ns
-            elif isinstance(event, Answered) and event.report is not None:
-                self._expect_balances(now_ns)
+            match event:
+                case BalancesTold(asked_at=None):
+                    self._owed.told(event.balances, now_ns)
+                case Answered(report=OrderReport() as report) | Reported(report=report):
+                    market = self._desk.market_of(report.native)
+                    self._owed.order(report, self._desk.side_of(report), market, now_ns)
+                case Executed():
+                    self._owed.fill(event.fill, self._desk.market_of(event.fill.native), now_ns)
         for native, order_id in self._desk.ledger.unclaimed():
             key = (FOREIGN, native, order_id)
             if key not in self._given_up:

@@ -166,25 +166,125 @@ def test_listings_that_repeat_are_not_journaled() -> None:
     assert [one.free for one in talk.desk.balances()] == [balances[0].free]
 
 
-def told(at: float) -> BalancesTold:
+def told(talk: Talk, at: float, *assets: str, amount: str = "7") -> None:
     """By the stream."""
-    one = BalanceReport(asset="BTC", free=Decimal(7), locked=Decimal(0))
-    return BalancesTold(balances=(one,), time_ns=BEGIN + int(at * SECOND))
+    balances = [BalanceReport(asset=one, free=Decimal(amount), locked=Decimal(0), time_ns=_at(at)) for one in assets]
+    talk.journal(BalancesTold(balances=tuple(balances), time_ns=_at(at)), at=at)
 
 
-@pytest.mark.parametrize(("heard", "asked"), [(None, True), (9.5, False), (10.5, False), (5, True)])
-def test_balances_that_the_stream_owes_are_asked_for(heard: float | None, asked: bool) -> None:
-    """An order of ours was answered: the stream tells balances, a little before or after, or they are asked for."""
+def _at(at: float) -> int:
+    return BEGIN + int(at * SECOND)
+
+
+def placed(talk: Talk, at: float, name: str = "a") -> None:
+    talk.hear(intended(name, at=_at(at)), answered(name, report(name, at=_at(at)), at=_at(at)), at=at)
+
+
+def traded(talk: Talk, at: float) -> None:
+    """As a listing of fills tells, not the stream."""
+    talk.journal(Executed(fill=fill(at=_at(at), fee_asset="BNB"), source="query", time_ns=_at(at)), at=at)
+
+
+@pytest.mark.parametrize(
+    ("heard", "assets", "asked"),
+    [
+        (None, (), True),
+        (10, ("USDT",), False),  # the very moment
+        (10.5, ("USDT",), False),
+        (9.9, ("USDT", "BTC"), True),  # just before: of something else
+        (10.5, ("BTC",), True),  # of another asset
+    ],
+)
+def test_what_an_order_locks_is_asked_for_where_the_stream_does_not_tell_it(
+    heard: float | None, assets: tuple[str, ...], asked: bool
+) -> None:
     talk = Talk()
     talk.quiet()
     if heard is not None and heard < 10:
-        talk.hear(told(heard), at=heard)
-    talk.hear(*open_order(), at=10)
-    if heard is not None and heard > 10:
-        talk.hear(told(heard), at=heard)
+        told(talk, heard, *assets)
+    placed(talk, 10)
+    if heard is not None and heard >= 10:
+        told(talk, heard, *assets)
     assert talk.ask(10.9) == {}
     assert list(talk.ask(11.1)) == (["balances"] if asked else [])
     assert "balances" in talk.ask(limits.SURVEY_EVERY_S) or asked, "a round asks in any case"
+
+
+def test_word_that_came_before_the_fill_was_known_settles_it_if_the_venue_said_it_later() -> None:
+    talk = Talk()
+    talk.quiet()
+    placed(talk, 10)
+    told(talk, 10.4, "BTC", "USDT", "BNB")
+    talk.hear(Executed(fill=fill(at=_at(10.2), fee_asset="BNB"), source="stream", time_ns=_at(10.5)), at=10.5)
+    assert talk.ask(30) == {}
+
+
+def test_word_that_comes_later_and_is_older_settles_nothing() -> None:
+    talk = Talk()
+    talk.quiet()
+    placed(talk, 10)
+    told(talk, 9.9, "USDT")  # folded now
+    assert talk.ask(10.5) == {}
+    assert list(talk.ask(11.1)) == ["balances"]
+
+
+def test_what_a_fill_moves_is_owed_asset_by_asset() -> None:
+    for left_out in ("BTC", "USDT", "BNB"):
+        talk = Talk()
+        talk.quiet()
+        placed(talk, 10)
+        traded(talk, 10.1)
+        told(talk, 10.2, *({"BTC", "USDT", "BNB"} - {left_out}))
+        assert list(talk.ask(11.2)) == ["balances"], left_out
+
+
+def test_a_refused_order_moves_nothing() -> None:
+    talk = Talk()
+    talk.quiet()
+    refused = report(status=OrderStatus.REJECTED, at=_at(10))
+    talk.hear(intended(at=_at(10)), answered(told=refused, at=_at(10)), at=10)
+    assert talk.ask(30) == {}
+
+
+def test_a_stream_that_goes_on_telling_is_not_asked_after() -> None:
+    """What is owed at any moment of a busy account was only just moved."""
+    talk = Talk()
+    talk.quiet()
+    at = 10.0
+    for number in range(40):
+        placed(talk, at, f"n{number}")
+        told(talk, at - 0.1, "USDT")
+        assert talk.ask(at) == {}
+        at += 0.25
+
+
+def test_a_listing_that_may_be_late_is_asked_for_again_and_not_too_often() -> None:
+    """Asked a second after the move it may not hold the move yet; and a stream that never tells costs little."""
+    talk = Talk()
+    talk.quiet()
+    placed(talk, 10)
+    times = []
+    at = 10.0
+    while at < limits.SURVEY_EVERY_S - 1:
+        for question in talk.ask(at).values():
+            times.append(at)
+            talk.tell(question, at)
+        at += 0.25
+    assert times == [11, 11 + limits.BALANCES_EVERY_S]
+
+
+def test_while_the_stream_tells_nothing_balances_are_asked_for_again_and_again() -> None:
+    talk = Talk()
+    talk.quiet()
+    times = []
+    for quarter in range(40, 160):
+        at = quarter / 4
+        placed(talk, at, f"n{quarter}")
+        for question in talk.ask(at).values():
+            times.append(at)
+            talk.tell(question, at)
+    assert {later - sooner for sooner, later in itertools.pairwise(times)} == {limits.BALANCES_EVERY_S}
+    assert len(times) == 6
 
 
 def test_an_asset_that_a_whole_listing_lacks_is_gone() -> None:
@@ -218,12 +318,8 @@ def test_fills_that_an_order_lacks_are_asked_for_by_the_order() -> None:
     order = talk.desk.order("a")
     assert order is not None
     assert [one.execution_id for one in order.fills] == ["1", "2"]
-    # What the stream left out of an order it may have left out of balances, too.
-    assert talk.ask(3) == {}
-    balances = talk.ask(3 + limits.RECONCILE_QUIET_S)
-    assert list(balances) == ["balances"]
-    talk.tell(balances["balances"], 5)
-    assert talk.ask(30) == {}
+    # What the stream left out of an order it left out of balances, too.
+    assert list(talk.ask(5)) == ["balances"]
 
 
 def test_fills_of_an_order_that_nobody_named_are_followed_up() -> None:
