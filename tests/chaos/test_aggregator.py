@@ -25,7 +25,7 @@ HEALED_S_MAX = 40.0
 @pytest.fixture(scope="module")
 def system() -> Iterator[System]:
     with System() as one:
-        one.start("--wait", "live", "--timeout", "60")
+        one.start("--wait", "live", "--timeout", "120")
         yield one
 
 
@@ -33,7 +33,7 @@ def system() -> Iterator[System]:
 def connector(system: System, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connector]:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(system.directory))
     with Connector.attach(system.name) as one:
-        wait_until(lambda: whole(one), 30, "both exchanges are merged")
+        wait_until(lambda: whole(one), 60, "both exchanges are merged")
         yield one
 
 
@@ -64,7 +64,7 @@ def test_a_merged_book_is_the_truth_of_both_exchanges(connector: Connector, dept
     """Up to `publish_depth` from the bus, deeper by asking the feeds."""
     control = connector.status()["system"]["control"]
     for symbol in ("BTC/USDT", "ETH/USDT"):
-        book = wait_until(lambda symbol=symbol: merged_of_both(connector, symbol, depth), 20, "both are in it")
+        book = wait_until(lambda symbol=symbol: merged_of_both(connector, symbol, depth), 60, "both are in it")
         assert book.excluded == {}
         if depth:
             assert (len(book.bids), len(book.asks)) == (depth, depth)

@@ -202,8 +202,8 @@ def test_a_killed_exchange_that_comes_back(venue: str, depth: int, tmp_path: Pat
         with feed:
             feed.wait_trust(Trust.LIVE)
             first.process.kill()
-            first.process.wait(10)
-            wait_until(lambda: feed.trust() is not Trust.LIVE, 20, "no longer LIVE")
+            first.process.wait(60)
+            wait_until(lambda: feed.trust() is not Trust.LIVE, 60, "no longer LIVE")
             with Simulator(seed=6, rate=60, **ports) as second:
                 feed.simulator = second
                 Judge(second, feed).recovered()

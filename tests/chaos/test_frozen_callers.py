@@ -52,7 +52,7 @@ def test_callers_that_stand_still_silence_nobody(monkeypatch: pytest.MonkeyPatch
         system.start()
         monkeypatch.setenv("XDG_RUNTIME_DIR", str(system.directory))
         with Connector.attach(system.name) as connector:
-            wait_until(lambda: all_run(connector), 20, "all run")
+            wait_until(lambda: all_run(connector), 60, "all run")
             before = {name: row["pid"] for name, row in actors(connector.status()).items()}
             callers = [
                 subprocess.Popen(
@@ -75,7 +75,7 @@ def test_callers_that_stand_still_silence_nobody(monkeypatch: pytest.MonkeyPatch
                     caller.stdin.write("go\n")
                     caller.stdin.flush()
                 for caller in callers:
-                    wait_until(lambda pid=caller.pid: process.is_stopped(pid), 30, "it stands still")
+                    wait_until(lambda pid=caller.pid: process.is_stopped(pid), 60, "it stands still")
                 os.kill(before["exchange/binance/gateway"], signal.SIGCONT)
                 slowest = 0.0
                 until = time.monotonic() + 8  # longer than a supervisor waits for an answer to its probe
@@ -87,7 +87,7 @@ def test_callers_that_stand_still_silence_nobody(monkeypatch: pytest.MonkeyPatch
             finally:
                 for caller in callers:
                     os.kill(caller.pid, signal.SIGKILL)
-                    caller.wait(10)
+                    caller.wait(60)
                     for stream in (caller.stdin, caller.stdout):
                         assert stream is not None
                         stream.close()

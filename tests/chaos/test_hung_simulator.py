@@ -28,7 +28,7 @@ def test_it_is_found_and_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "sitecustomize.py").write_text(SPINS)
     with System() as system:
         system.environment["PYTHONPATH"] = str(tmp_path)
-        system.start("--wait", "live", "--timeout", "60")
+        system.start("--wait", "live", "--timeout", "120")
         monkeypatch.setenv("XDG_RUNTIME_DIR", str(system.directory))
         with Connector.attach(system.name) as connector:
             before = connector.status()

@@ -26,7 +26,7 @@ FROZEN_S_MAX = 40.0
 @pytest.fixture(scope="module")
 def system() -> Iterator[System]:
     with System() as one:
-        took = one.start("--wait", "live", "--timeout", "60")
+        took = one.start("--wait", "live", "--timeout", "120")
         print(f"\nstart to all LIVE: {took:.2f} s")
         yield one
 
@@ -35,7 +35,7 @@ def system() -> Iterator[System]:
 def connector(system: System, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connector]:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(system.directory))
     with Connector.attach(system.name) as one:
-        wait_until(lambda: all_live(one.status()), 30, "all LIVE before the test")
+        wait_until(lambda: all_live(one.status()), 60, "all LIVE before the test")
         yield one
 
 
@@ -52,7 +52,7 @@ def equals_truth(connector: Connector, control: str, exchange: str, symbol: str)
     book = plain(connector.order_book(exchange, symbol))
     native = symbol.replace("/", "")
     params = {"stream": book["stream"], "update_id": book["update_id"]}
-    answer = requests.get(f"{control}/truth/{exchange}/book/{native}", params=params, timeout=10)
+    answer = requests.get(f"{control}/truth/{exchange}/book/{native}", params=params, timeout=60)
     answer.raise_for_status()
     truth = answer.json()
     bids, asks = len(book["bids"]), len(book["asks"])

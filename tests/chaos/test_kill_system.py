@@ -34,7 +34,7 @@ def test_a_killed_launcher_takes_everything_along() -> None:
     with System() as system:
         system.start()
         names = {"launcher", "admin", "logger", "root", "registry", "hostagent/local", "simulator"}
-        wait_until(lambda: settled(system, names), 30, "all of it is there")
+        wait_until(lambda: settled(system, names), 60, "all of it is there")
         os.kill(system.pid("launcher"), signal.SIGKILL)
         took = system.gone(10)
         print(f"\nlauncher killed: nothing left after {took:.3f} s")
@@ -59,7 +59,7 @@ def test_the_launcher_starts_everything_anew(system: System, victim: str) -> Non
         new = {name for pid, name in system.pids().items() if pid not in before}
         return wanted <= new and system.run("status").returncode == 0
 
-    wait_until(anew, 20, "the system runs again")
+    wait_until(anew, 60, "the system runs again")
     print(f"\n{victim} killed: answers again after {time.monotonic() - begun:.2f} s")
     after = system.pids()
     assert {name for pid, name in after.items() if pid in before} == {"launcher", "janitor"}
@@ -83,11 +83,11 @@ def test_an_admin_that_spins_is_found(system: System) -> None:
     before = system.pids()
     body = SignedPickle((system.runtime / "secret").read_bytes()).dumps(Spin())
     port = system.json("status")["system"]["admin_port"]
-    with socket.create_connection(("127.0.0.1", port), 5) as connection:
+    with socket.create_connection(("127.0.0.1", port), 60) as connection:
         connection.sendall(b"%d>" % len(body) + body)
         begun = time.monotonic()
-        wait_until(lambda: "admin" in new_names(system, before), 30, "another admin runs")
-    wait_until(lambda: system.run("status").returncode == 0, 20, "the system answers again")
+        wait_until(lambda: "admin" in new_names(system, before), 60, "another admin runs")
+    wait_until(lambda: system.run("status").returncode == 0, 60, "the system answers again")
     print(f"\nadmin spins: answers again after {time.monotonic() - begun:.2f} s")
     assert "admin, which hung, has ended" in (system.runtime / "log.jsonl").read_text()
 
@@ -101,7 +101,7 @@ def settled(system: System, names: set[str]) -> bool:
 def test_a_supervisor_past_its_intensity_gives_up_and_its_parent_replaces_it(system: System) -> None:
     system.start()
     name, above = "exchange/binance/gateway", "exchange/binance"
-    wait_until(lambda: settled(system, {name, above, f"{above}/market-data/0"}), 20, "the tree is there")
+    wait_until(lambda: settled(system, {name, above, f"{above}/market-data/0"}), 60, "the tree is there")
     before = {title: pid for pid, title in system.pids().items()}
     sibling = before[f"{above}/market-data/0"]
     killed: set[int] = set()
@@ -117,7 +117,7 @@ def test_a_supervisor_past_its_intensity_gives_up_and_its_parent_replaces_it(sys
     assert len(killed) == 6, "five restarts in ten seconds, and no sixth"
     print("\nrestarts after", ", ".join(f"{wait:.2f}" for wait in waits[1:]), "s")
     assert waits[-1] > 1.0, "they back off: 0, 0.2, 0.4, 0.8, 1.6 s"
-    wait_until(lambda: settled(system, {name, above, f"{above}/market-data/0"}), 30, "HostAgent goes on")
+    wait_until(lambda: settled(system, {name, above, f"{above}/market-data/0"}), 60, "HostAgent goes on")
     after = {title: pid for pid, title in system.pids().items()}
     changed = {title for title, pid in before.items() if after[title] != pid}
     assert changed == {title for title in before if title.startswith(above)}
@@ -128,11 +128,11 @@ def test_past_the_limit_the_launcher_ends_and_says_why(system: System) -> None:
     launcher = system.foreground("--set", "system.log_level=ERROR")
     for _ in range(6):
         wait_until(
-            lambda: (system.runtime / "system.json").exists() and "root" in system.pids().values(), 20, "it runs"
+            lambda: (system.runtime / "system.json").exists() and "root" in system.pids().values(), 60, "it runs"
         )
         os.kill(system.pid("root"), signal.SIGKILL)
-        wait_until(lambda: not (system.runtime / "system.json").exists() or launcher.poll() is not None, 30, "noticed")
-    assert launcher.wait(20) == 1
+        wait_until(lambda: not (system.runtime / "system.json").exists() or launcher.poll() is not None, 60, "noticed")
+    assert launcher.wait(60) == 1
     assert launcher.stderr is not None
     with launcher.stderr as stderr:
         last = stderr.read().strip().splitlines()[-1]
@@ -145,10 +145,10 @@ def test_past_the_limit_the_launcher_ends_and_says_why(system: System) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_a_system_in_the_foreground_cleanly(system: System, number: signal.Signals) -> None:
     launcher = system.foreground()
-    wait_until(lambda: "exchange/binance/gateway" in system.pids().values(), 20, "it runs")
+    wait_until(lambda: "exchange/binance/gateway" in system.pids().values(), 60, "it runs")
     begun = time.monotonic()
     launcher.send_signal(number)
-    assert launcher.wait(20) == 0
+    assert launcher.wait(60) == 0
     print(f"\n{number.name}: ended after {time.monotonic() - begun:.2f} s")
     assert launcher.stderr is not None
     launcher.stderr.close()

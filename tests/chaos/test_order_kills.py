@@ -27,7 +27,7 @@ COMPONENTS = ("order-command", "order-state", "user-data", "gateway")
 @pytest.fixture(scope="module")
 def system() -> Iterator[System]:
     with System() as one:
-        one.start("--wait", "live", "--timeout", "60")
+        one.start("--wait", "live", "--timeout", "120")
         yield one
 
 
@@ -152,7 +152,7 @@ def test_a_query_side_killed_around_its_journal_counts_everything_once(trader: T
     placed(trader, order)
     replaced(trader, "order-state", old)
     # A venue may tell NEW an instant before FILLED.
-    wait_until(lambda: trader.settled_again(order.client_order_id).status is OrderStatus.FILLED, 40, "it is filled")
+    wait_until(lambda: trader.settled_again(order.client_order_id).status is OrderStatus.FILLED, 60, "it is filled")
     trader.all_right()
     fills = trader.insist("order", Order, client_order_id=order.client_order_id).fills
     assert sum(fill.quantity for fill in fills) == order.quantity

@@ -75,12 +75,12 @@ class Desk:
     def resting(self, **terms: Any) -> NewOrder:
         """An order that the venue has in its book."""
         order = self.one.order(**terms)
-        self.place(order).result(15)
+        self.place(order).result(60)
         self.is_open(order.client_order_id)
         return order
 
     def is_open(self, client_order_id: str) -> None:
-        wait_until(lambda: client_order_id in self.open_ids(), 10, f"{client_order_id} rests")
+        wait_until(lambda: client_order_id in self.open_ids(), 60, f"{client_order_id} rests")
 
     def open_ids(self) -> set[str]:
         return {row.client_order_id for row in self.one.rest.open_orders("BTCUSDT", soon())}
@@ -122,7 +122,7 @@ def desk(one: Trader) -> Iterator[Desk]:
 
 def test_the_intent_is_journaled_before_the_answer(desk: Desk) -> None:
     order = desk.one.order()
-    placed = desk.place(order).result(15)
+    placed = desk.place(order).result(60)
     assert placed.client_order_id == order.client_order_id
     assert placed.order_id == desk.one.true_order(order)["order_id"]
     [intent, told] = desk.events()
@@ -135,7 +135,7 @@ def test_the_intent_is_journaled_before_the_answer(desk: Desk) -> None:
 def test_twenty_at_once_are_twenty_orders(desk: Desk) -> None:
     orders = [desk.one.order(far=f"0.9{10 + number}") for number in range(12)]
     futures = [desk.place(order) for order in orders]
-    ids = {future.result(30).order_id for future in futures}
+    ids = {future.result(60).order_id for future in futures}
     assert len(ids) == 12
     for order in orders:
         assert desk.times_received(order) == 1
@@ -145,8 +145,8 @@ def test_twenty_at_once_are_twenty_orders(desk: Desk) -> None:
 def test_the_same_order_again_is_the_first(desk: Desk) -> None:
     order = desk.one.order()
     first, second = desk.place(order), desk.place(order)
-    assert first.result(15).order_id == second.result(15).order_id
-    assert desk.place(order).result(15).order_id == first.result(15).order_id
+    assert first.result(60).order_id == second.result(60).order_id
+    assert desk.place(order).result(60).order_id == first.result(60).order_id
     assert desk.times_received(order) == 1
     other = desk.one.order(client_order_id=order.client_order_id, quantity="0.02")
     with pytest.raises(DuplicateClientOrderId):
@@ -164,36 +164,36 @@ def test_what_cannot_be_is_refused_and_not_journaled(desk: Desk) -> None:
 def test_too_late_is_not_sent(desk: Desk) -> None:
     order = desk.one.order()
     with pytest.raises(DeadlineExceeded):
-        desk.place(order, deadline=soon(-1)).result(15)
+        desk.place(order, deadline=soon(-1)).result(60)
     assert desk.times_received(order) == 0
-    again = desk.place(order).result(15)
+    again = desk.place(order).result(60)
     assert (again.status, desk.times_received(order)) == (OrderStatus.REJECTED, 0)
 
 
 def test_cancel_of_a_resting_order(desk: Desk) -> None:
     order = desk.resting()
-    canceled = desk.cancel(order.client_order_id).result(15)
+    canceled = desk.cancel(order.client_order_id).result(60)
     assert canceled.status in (OrderStatus.CANCELED, OrderStatus.PENDING_CANCEL)  # Bybit only accepts it
-    wait_until(lambda: desk.one.true_order(order)["status"].upper() == "CANCELED", 10, "it is canceled")
+    wait_until(lambda: desk.one.true_order(order)["status"].upper() == "CANCELED", 60, "it is canceled")
 
 
 def test_cancel_of_a_filled_order_tells_the_fill(desk: Desk) -> None:
     order = desk.one.crossing()
-    desk.place(order).result(15)
-    wait_until(lambda: desk.one.true_order(order)["status"].upper() == "FILLED", 10, "it is filled")
-    told = desk.cancel(order.client_order_id).result(15)
+    desk.place(order).result(60)
+    wait_until(lambda: desk.one.true_order(order)["status"].upper() == "FILLED", 60, "it is filled")
+    told = desk.cancel(order.client_order_id).result(60)
     assert (told.status, text(told.filled)) == (OrderStatus.FILLED, desk.one.true_order(order)["filled"])
 
 
 def test_commands_of_one_order_take_turns(desk: Desk) -> None:
     order = desk.one.order(quantity="0.03")
     placed = desk.place(order)
-    placed.result(15)
+    placed.result(60)
     desk.is_open(order.client_order_id)
     amended, canceled = desk.amend(order.client_order_id, "0.02"), desk.cancel(order.client_order_id)
-    assert amended.result(15).client_order_id == order.client_order_id
-    canceled.result(15)
-    wait_until(lambda: desk.one.true_order(order)["status"].upper() == "CANCELED", 10, "it is canceled")
+    assert amended.result(60).client_order_id == order.client_order_id
+    canceled.result(60)
+    wait_until(lambda: desk.one.true_order(order)["status"].upper() == "CANCELED", 60, "it is canceled")
 
 
 @pytest.mark.parametrize("executed", [True, False])
@@ -205,10 +205,10 @@ def test_a_lost_answer_is_unknown_and_never_resent(desk: Desk, kind: str, execut
     )
     order = desk.one.order()
     with pytest.raises(ConnectorError) as caught:
-        desk.place(order, soon(2.0)).result(15)
+        desk.place(order, soon(2.0)).result(60)
     assert (caught.value.outcome_known, caught.value.client_order_id) == (False, order.client_order_id)
     assert desk.one.simulator.fired(fault) == 1
-    again = desk.place(order).result(15)
+    again = desk.place(order).result(60)
     assert (again.status, again.outcome_known) == (OrderStatus.UNKNOWN, False)
     assert desk.times_received(order) == 1
     assert (order.client_order_id in desk.open_ids()) is executed
@@ -217,7 +217,7 @@ def test_a_lost_answer_is_unknown_and_never_resent(desk: Desk, kind: str, execut
 def test_a_refused_timestamp_is_signed_anew(desk: Desk) -> None:
     desk.one.clock.measure(lambda: desk.one.clock.now_ns() + 30_000_000_000)  # as if the local clock had been set
     order = desk.one.order()
-    assert desk.place(order).result(15).order_id
+    assert desk.place(order).result(60).order_id
     desk.is_open(order.client_order_id)
 
 
@@ -226,29 +226,29 @@ def test_an_order_grows_and_moves(desk: Desk) -> None:
     order = desk.resting(quantity="0.02")
     assert order.price is not None
     price = order.price - 10 * desk.one.instrument.tick_size
-    amended = desk.amend(order.client_order_id, "0.03", price).result(15)
+    amended = desk.amend(order.client_order_id, "0.03", price).result(60)
     assert amended.client_order_id == order.client_order_id
 
     def moved() -> bool:
         rows = [row for row in desk.one.rest.open_orders("BTCUSDT", soon()) if row.price == price]
         return [row.quantity for row in rows] == [D("0.03")]
 
-    wait_until(moved, 10, "one order stands where it was moved")
+    wait_until(moved, 60, "one order stands where it was moved")
     if desk.one.exchange == "binance":
         assert (amended.quantity, amended.price, amended.status) == (D("0.03"), price, OrderStatus.NEW)
         assert desk.one.true_order(order)["status"].upper() == "CANCELED"
-    desk.cancel(order.client_order_id).result(15)
-    wait_until(lambda: price not in {row.price for row in desk.one.rest.open_orders("BTCUSDT", soon())}, 10, "gone")
+    desk.cancel(order.client_order_id).result(60)
+    wait_until(lambda: price not in {row.price for row in desk.one.rest.open_orders("BTCUSDT", soon())}, 60, "gone")
 
 
 def test_an_amendment_of_which_only_the_cancel_is_done_says_so(desk: Desk) -> None:
     if desk.one.exchange != "binance":
         pytest.skip("it amends in place")
     order = desk.one.order()
-    desk.place(order).result(15)
+    desk.place(order).result(60)
     halted = desk.one.simulator.fault("binance", "maintenance")
     with pytest.raises(ConnectorError, match="the order was canceled, and what should take its place was not") as told:
-        desk.amend(order.client_order_id, "0.03").result(15)
+        desk.amend(order.client_order_id, "0.03").result(60)
     desk.one.simulator.delete_fault(halted)
     assert told.value.outcome_known
     assert desk.ledger.order(order.client_order_id).status is OrderStatus.CANCELED
@@ -257,9 +257,9 @@ def test_an_amendment_of_which_only_the_cancel_is_done_says_so(desk: Desk) -> No
 
 def test_an_amendment_that_the_venue_refuses_leaves_the_order(desk: Desk) -> None:
     order = desk.one.crossing()
-    desk.place(order).result(15)
-    wait_until(lambda: desk.one.true_order(order)["status"].upper() == "FILLED", 10, "it is filled")
+    desk.place(order).result(60)
+    wait_until(lambda: desk.one.true_order(order)["status"].upper() == "FILLED", 60, "it is filled")
     with pytest.raises(ConnectorError) as caught:
-        desk.amend(order.client_order_id, "0.5").result(15)
+        desk.amend(order.client_order_id, "0.5").result(60)
     assert caught.value.outcome_known
     assert desk.one.true_order(order)["status"].upper() == "FILLED"

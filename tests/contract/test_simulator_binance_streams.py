@@ -361,7 +361,7 @@ def test_when_the_server_ends_its_connections_are_closed_and_nothing_stays() -> 
             venue = front.venue
             assert venue.usage.sockets_open == 1
         assert venue.usage.sockets_open == 0
-        assert ws.closed or (await ws.receive(timeout=5)).type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
+        assert ws.closed or (await ws.receive(timeout=60)).type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
         left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         assert left == []
 

@@ -439,7 +439,7 @@ def test_malformed_events(form: str, broken: bool) -> None:
         await socket.subscribe()
         client.front.fault("ws_malformed", surface="private", form=form, count=1)
         await client.limit("BUY", LOT, FAR)
-        message = await socket.ws.receive(timeout=10)
+        message = await socket.ws.receive(timeout=60)
         if broken:
             with pytest.raises(ValueError):
                 json.loads(message.data)
@@ -502,14 +502,14 @@ def test_pings_are_sent_and_a_missing_pong_ends_the_connection() -> None:
     async def check(front: Front) -> None:
         client = SignedClient(front)
         async with api_socket(client, autoping=False) as socket:
-            ping = await socket.ws.receive(timeout=10)
+            ping = await socket.ws.receive(timeout=60)
             assert ping.type is aiohttp.WSMsgType.PING
             await socket.ws.ping(b"mine")
-            pong = await socket.ws.receive(timeout=10)
+            pong = await socket.ws.receive(timeout=60)
             while pong.type is aiohttp.WSMsgType.PING:
-                pong = await socket.ws.receive(timeout=10)
+                pong = await socket.ws.receive(timeout=60)
             assert pong.data == b"mine"
-            while (message := await socket.ws.receive(timeout=10)).type is aiohttp.WSMsgType.PING:
+            while (message := await socket.ws.receive(timeout=60)).type is aiohttp.WSMsgType.PING:
                 pass
             assert message.type is aiohttp.WSMsgType.CLOSE
         assert front.venue.usage.ws_dropped["no_pong"] == 1

@@ -226,7 +226,7 @@ def test_a_quiet_connection_is_closed_and_pings_keep_one_open() -> None:
                     await kept.pong()
                     if front.venue.usage.ws_dropped["idle"]:
                         break
-            assert (await quiet.ws.receive(timeout=10)).type is aiohttp.WSMsgType.CLOSE
+            assert (await quiet.ws.receive(timeout=60)).type is aiohttp.WSMsgType.CLOSE
             assert await kept.pong() == []
 
     asyncio.run(scenario())

@@ -195,7 +195,7 @@ def test_the_connection_may_end(kind: str) -> None:
     async def scenario(front: Front, trader: Trader) -> None:
         async with trader.private("order") as frames:
             front.fault(kind, surface="private", **({"lead_ms": 0} if kind == "server_shutdown" else {}))
-            message = await frames.ws.receive(timeout=10)
+            message = await frames.ws.receive(timeout=60)
             assert message.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR)
         await eventually(lambda: front.venue.usage.ws_dropped[kind] == 1, "the end is counted")
         if kind == "key_revoked":
@@ -210,7 +210,7 @@ def test_the_connection_may_fall_silent_and_still_pong_or_tell_what_is_no_json()
         async with trader.private("order") as frames:
             front.fault("ws_malformed", surface="private", form="not_json")
             await trader.place(price=below(front))
-            assert (await frames.ws.receive_str(timeout=10)).startswith("<html>")
+            assert (await frames.ws.receive_str(timeout=60)).startswith("<html>")
             front.fault("ws_silent", surface="private")
             await trader.place(price=below(front))
             await trader.place(price=below(front))
@@ -225,7 +225,7 @@ def test_the_connection_may_fall_silent_and_still_pong_or_tell_what_is_no_json()
 def test_an_idle_connection_ends_at_the_time_that_it_asked_for() -> None:
     async def scenario(front: Front, trader: Trader) -> None:
         async with front.http.ws_connect(f"{front.base}/v5/private?max_active_time=10m") as ws:
-            message = await ws.receive(timeout=10)
+            message = await ws.receive(timeout=60)
             assert message.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
 
     run(scenario, idle_s=0.05)

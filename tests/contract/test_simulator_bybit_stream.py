@@ -15,7 +15,7 @@ TOP, FIFTY, THOUSAND = "orderbook.1.BTCUSDT", "orderbook.50.BTCUSDT", "orderbook
 
 
 def run(scenario: Any) -> None:
-    asyncio.run(asyncio.wait_for(scenario(), 60))
+    asyncio.run(asyncio.wait_for(scenario(), 300))
 
 
 def subscribe(*topics: str, op: str = "subscribe") -> dict[str, object]:

@@ -41,13 +41,13 @@ def still(simulator: Simulator) -> Iterator[Simulator]:
 def get(url: str, **params: object) -> requests.Response:
     with requests.Session() as session:
         session.trust_env = False
-        return session.get(url, params={name: str(value) for name, value in params.items()}, timeout=10)
+        return session.get(url, params={name: str(value) for name, value in params.items()}, timeout=60)
 
 
 def call(simulator: Simulator, method: str, path: str, document: object = None) -> tuple[int, Any]:
     with requests.Session() as session:
         session.trust_env = False
-        answer = session.request(method, simulator.control + path, json=document, timeout=10)
+        answer = session.request(method, simulator.control + path, json=document, timeout=60)
         return answer.status_code, answer.json()
 
 
@@ -77,7 +77,7 @@ def test_the_flow_stands_still_on_demand_and_goes_on(still: Simulator) -> None:
     while time.monotonic() < deadline:
         assert still.book("binance", "BTCUSDT") == first
     still.resume()
-    wait_until(lambda: still.book("binance", "BTCUSDT")["update_id"] > first["update_id"], 30, "the flow goes on")
+    wait_until(lambda: still.book("binance", "BTCUSDT")["update_id"] > first["update_id"], 60, "the flow goes on")
 
 
 def test_without_a_stream_the_truth_is_of_now_on_both_venues(still: Simulator) -> None:
@@ -185,14 +185,14 @@ def test_a_signal_ends_it_cleanly_with_clients_connected(number: signal.Signals)
         assert process.stdout is not None
         ready = json.loads(process.stdout.readline())
         host, port = ready["binance"]["rest"].removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port)), timeout=10) as client:
+        with socket.create_connection((host, int(port)), timeout=60) as client:
             client.sendall(
                 b"GET /ws/btcusdt@bookTicker HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                 b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
             )
             assert client.recv(12) == b"HTTP/1.1 101"
             process.send_signal(number)
-            out, errors = process.communicate(timeout=10)
+            out, errors = process.communicate(timeout=60)
         assert (process.returncode, out, errors) == (0, "", "")
     finally:
         process.kill()
@@ -207,7 +207,7 @@ def test_without_json_the_places_are_for_people() -> None:
         assert process.stdout.readline().split()[:2] == ["binance", "rest"]
     finally:
         process.terminate()
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
 
 
 _PARENT = """
@@ -232,10 +232,10 @@ def test_it_ends_with_its_parent_when_asked_to() -> None:
         child = os.pidfd_open(int(parent.stdout.readline()))
     finally:
         parent.kill()
-        parent.communicate(timeout=10)
+        parent.communicate(timeout=60)
     try:
         # A pidfd of a process that ended takes no signal.
-        wait_until(lambda: _ended(child), 30, "the simulator ended with its parent")
+        wait_until(lambda: _ended(child), 60, "the simulator ended with its parent")
     finally:
         os.close(child)
 

@@ -38,7 +38,7 @@ def settled(one: Trader, order: Any, *statuses: OrderStatus) -> OrderReport:
         found.append(report)
         return True
 
-    wait_until(known, 10, f"{order.client_order_id} is {' or '.join(statuses)}")
+    wait_until(known, 60, f"{order.client_order_id} is {' or '.join(statuses)}")
     return found[-1]
 
 
@@ -147,7 +147,7 @@ def test_an_amendment_in_place(one: Trader) -> None:
     )
     assert one.trading.amend_way(known, D("0.015"), None) is AmendWay.IN_PLACE
     one.rest.amend(one.key(order), D("0.015"), None, soon())
-    wait_until(lambda: settled(one, order, OrderStatus.NEW).quantity == D("0.015"), 10, "it is amended")
+    wait_until(lambda: settled(one, order, OrderStatus.NEW).quantity == D("0.015"), 60, "it is amended")
     one.rest.cancel(one.key(order), soon())
     settled(one, order, OrderStatus.CANCELED)
 
@@ -160,9 +160,9 @@ def test_balances_are_the_venues(one: Trader) -> None:
         mine = {row.asset: (text(row.free), text(row.locked)) for row in one.rest.balances(soon())}
         return {asset: amounts for asset, amounts in mine.items() if amounts != ("0", "0")} == true
 
-    wait_until(same, 10, "the balances agree")
+    wait_until(same, 60, "the balances agree")
     one.rest.cancel_all("BTCUSDT", soon())
-    wait_until(lambda: not one.rest.open_orders(None, soon()), 10, "nothing is open")
+    wait_until(lambda: not one.rest.open_orders(None, soon()), 60, "nothing is open")
 
 
 def test_fees_are_told(one: Trader) -> None:
@@ -200,7 +200,7 @@ def test_more_than_there_is_cannot_be_spent(one: Trader) -> None:
     with pytest.raises(InsufficientBalance):
         spend()
     one.rest.cancel_all("BTCUSDT", soon())
-    wait_until(lambda: not one.rest.open_orders(None, soon()), 10, "nothing is open")
+    wait_until(lambda: not one.rest.open_orders(None, soon()), 60, "nothing is open")
 
 
 def test_an_unknown_order_is_not_found(one: Trader) -> None:
@@ -218,7 +218,7 @@ def test_history_and_fills_page_to_their_end(one: Trader) -> None:
             {order.client_order_id for order in orders}
             <= {row.client_order_id for row in one.rest.order_history("BTCUSDT", since_ms, soon())}
         ),
-        10,
+        60,
         "history has them",
     )
     told = one.rest.fills("BTCUSDT", None, since_ms, soon())

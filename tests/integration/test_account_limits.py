@@ -89,4 +89,4 @@ def test_answers_to_orders_tell_what_others_spent_of_the_account_s_limits(pair: 
             trade.place(order, BTC, time.monotonic() + 5)
         return in_ten_seconds(venue).used >= 4000
 
-    wait_until(told, 20, "what the header says is in the budget")
+    wait_until(told, 60, "what the header says is in the budget")

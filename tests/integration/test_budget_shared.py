@@ -97,9 +97,9 @@ def test_aligned_windows_are_filled_and_never_overfilled(tmp_path: Path) -> None
     ):
         victim = started.start()
         started.start()
-        wait_until(lambda: len(venue.windows) >= 2, 20, "requests in two windows")
+        wait_until(lambda: len(venue.windows) >= 2, 60, "requests in two windows")
         full_from = venue.window()
-        wait_until(lambda: venue.window() > full_from and venue.windows[venue.window()] > DATA // 4, 20, "mid window")
+        wait_until(lambda: venue.window() > full_from and venue.windows[venue.window()] > DATA // 4, 60, "mid window")
         started.kill(victim)
         started.start(seconds=6.0)
         counts = started.counts(40)
@@ -119,7 +119,7 @@ def test_rolling_windows_are_filled_and_never_overfilled(tmp_path: Path) -> None
     with HttpServer(venue) as server, clients(**options, url=server.url, path="/v5/x", seconds=9.0) as started:
         victim = started.start()
         started.start()
-        wait_until(lambda: len(venue.arrivals) > 40, 20, "the middle of the first whole burst")
+        wait_until(lambda: len(venue.arrivals) > 40, 60, "the middle of the first whole burst")
         started.kill(victim)
         started.start(seconds=6.0)
         started.counts(40)
@@ -145,7 +145,7 @@ def test_a_process_stopped_between_its_charge_and_its_request_does_not_send_into
     ):
         frozen = started.start()
         started.start()
-        wait_until(lambda: len(venue.windows) >= 2, 20, "requests in two windows")
+        wait_until(lambda: len(venue.windows) >= 2, 60, "requests in two windows")
         # It may be stopped with the file's lock in its hands: then the others are refused, and spend nothing, until it
         # goes on. So the fault lasts a fixed time, and nobody's progress meanwhile is waited for.
         os.kill(frozen.pid, signal.SIGSTOP)

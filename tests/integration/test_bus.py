@@ -60,7 +60,7 @@ def connected(publisher: Publisher, *subscribers: Subscriber) -> None:
     """Subscriptions take a moment to arrive: beats prove that they have."""
     for subscriber in subscribers:
         before = subscriber.counters["received"]
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while subscriber.counters["received"] == before:
             assert time.monotonic() < deadline
             serve(publisher)
@@ -68,7 +68,7 @@ def connected(publisher: Publisher, *subscribers: Subscriber) -> None:
 
 
 def gather(
-    publisher: Publisher, subscriber: Subscriber, enough: Callable[[list[BusEvent]], bool], timeout_s: float = 10
+    publisher: Publisher, subscriber: Subscriber, enough: Callable[[list[BusEvent]], bool], timeout_s: float = 60
 ) -> list[BusEvent]:
     events: list[BusEvent] = []
     deadline = time.monotonic() + timeout_s
@@ -144,7 +144,7 @@ def test_a_busy_reader_finds_the_newest_book_or_each_if_it_wants(directory: Path
         for update in range(1, 301):
             publisher.publish("book", "binance", "BTC/USDT", image(update))
         found: list[OrderBook] = []
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not found or found[-1].update_id < 300:
             assert time.monotonic() < deadline
             time.sleep(0.05)  # the reader is busy
@@ -216,7 +216,7 @@ def test_a_silent_publisher_makes_its_books_stale_until_it_is_heard_again(direct
         assert [m.what for m in markers(events)] == ["stale"]
         assert [b.trust for b in books(events)] == [Trust.STALE]
         publisher.publish("book", "binance", "BTC/USDT", image(2))
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not (events := reader.poll(20)):
             assert time.monotonic() < deadline
         assert [(b.update_id, b.trust) for b in books(events)] == [(2, Trust.STALE)], "no beat, no trust"
@@ -297,7 +297,7 @@ def test_a_killed_publishers_place_is_free_and_its_readers_go_on(directory: Path
         with pytest.raises(Refused):
             publisher_at(directory, 2)
         with Subscriber({"a": f"ipc://{directory}/feed"}, [BOOK]) as reader:
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + 60
             while not reader.counters["received"]:
                 assert time.monotonic() < deadline
                 reader.poll(20)
@@ -330,7 +330,7 @@ def test_what_is_no_message_of_ours_is_counted_and_harms_nothing(directory: Path
                 pack(BEAT, head, b"\x93"),
                 pack(TRADES.encode(), head, encode({"price": "abc"})),
             ]
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + 60
             while reader.counters["malformed"] < len(garbage):
                 assert time.monotonic() < deadline
                 for message in garbage:
@@ -360,7 +360,7 @@ if pid == 0:
         time.sleep(0.02)
     publisher.close()
     os._exit(0)
-deadline = time.monotonic() + 10
+deadline = time.monotonic() + 60
 while not reader.counters["received"] and time.monotonic() < deadline:
     reader.poll(20)
 (directory / "done").touch()
@@ -372,7 +372,7 @@ reader.close()
 
 def test_a_forked_child_has_a_context_of_its_own(directory: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", FORK, str(directory)], timeout=30, capture_output=True, text=True
+        [sys.executable, "-W", "ignore", "-c", FORK, str(directory)], timeout=60, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
 

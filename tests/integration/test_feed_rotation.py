@@ -33,7 +33,7 @@ def same_tape(feed: MarketFeed, reference: MarketFeed) -> None:
     for symbol in SYMBOLS:
         ours, theirs = tape(feed, symbol), tape(reference, symbol)
         assert len(ours) > 50, "too few trades to prove anything"
-        wait_until(lambda s=symbol, last=ours[-1]: last in tape(reference, s), 30, "the reference is as far")  # type: ignore[misc]  # binds the loop's values
+        wait_until(lambda s=symbol, last=ours[-1]: last in tape(reference, s), 60, "the reference is as far")  # type: ignore[misc]  # binds the loop's values
         theirs = tape(reference, symbol)
         start, end = theirs.index(ours[0]), theirs.index(ours[-1])
         assert ours == theirs[start : end + 1]

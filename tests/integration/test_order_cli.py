@@ -18,7 +18,7 @@ from support.trading import Trader as Stranger
 from support.trading import soon
 from support.waiting import wait_until
 
-PATIENCE_S = 40
+PATIENCE_S = 60
 SYMBOL = "BTC/USDT"
 TERMS = ("client_order_id", "order_id", "symbol", "side", "type", "price", "quantity", "status", "filled")
 FILL = ("execution_id", "price", "quantity", "fee", "fee_asset", "maker")
@@ -97,7 +97,7 @@ def system(simulator: Simulator) -> Iterator[System]:
             keys[variable] = value
     with System(*overrides) as one:
         one.environment.update(keys)
-        one.start("--wait", "live", "--timeout", "60")
+        one.start("--wait", "live", "--timeout", "120")
         yield one
         log = one.log()
         assert not any(value in log for name, value in keys.items() if name.endswith("SECRET"))

@@ -45,11 +45,11 @@ def test_a_client_of_a_system_is_told() -> None:
                     except ConnectorError:
                         return False
 
-                wait_until(works, 30, "trades come")
-                wait_until(refused, 30, f"it is refused: {seen}")
+                wait_until(works, 60, "trades come")
+                wait_until(refused, 60, f"it is refused: {seen}")
                 assert sum("ended while it worked on it" in text for text in seen) == 2, seen
                 assert "exchange/binance/gateway refuses trades" in seen[-1]
-                wait_until(works, 30, "other arguments work")
+                wait_until(works, 60, "other arguments work")
                 assert refused()
                 gateway = next(row for row in system.json("status")["actors"] if row["name"].endswith("/gateway"))
                 assert gateway["restarts"] == 2

@@ -402,7 +402,7 @@ class TestBreaker:
         together = threading.Barrier(5)
 
         def slow(_: Asked) -> Reply:
-            together.wait(30)  # only if all five are in the air at once
+            together.wait(60)  # only if all five are in the air at once
             return document(DEPTH)
 
         each = start(venue=Venue(slow))
@@ -426,10 +426,10 @@ class TestSingleFlight:
         each = start(Reply(b"shared", hold=hold), monotonic=clock)
         with ThreadPoolExecutor(4, thread_name_prefix="asker") as pool:
             calls = [pool.submit(each.client.call, GET) for _ in range(4)]
-            wait_until(lambda: each.asked(), 30, "the request is in the air")
-            wait_until(joined, 30, "the others wait for its answer")
+            wait_until(lambda: each.asked(), 60, "the request is in the air")
+            wait_until(joined, 60, "the others wait for its answer")
             hold.set()
-            assert [call.result(10) for call in calls] == [b"shared"] * 4
+            assert [call.result(60) for call in calls] == [b"shared"] * 4
         assert len(each.asked()) == 1
         assert each.used() == 1 + 1 + 5
 
@@ -546,10 +546,10 @@ def test_a_caller_is_told_when_a_request_is_written_and_before_its_answer_is_rea
     fixture.client.call(GET)
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(fixture.client.call, ORDER, on_sent=told.set)
-        assert told.wait(20)
+        assert told.wait(60)
         assert not answer.done()
         hold.set()
-        answer.result(20)
+        answer.result(60)
     told.clear()
     fixture.client.call(GET)
     assert not told.is_set(), "the next on the same connection is another's"

@@ -29,9 +29,9 @@ UNREACHABLE = (
 def paper() -> Iterator[System]:
     """Both venues on a simulator, all LIVE."""
     with System() as system:
-        took = system.start("--wait", "live", "--timeout", "60")
+        took = system.start("--wait", "live", "--timeout", "120")
         print(f"\nstart --wait live: {took:.2f} s")
-        wait_until(lambda: merged(system), 30, "the Aggregator has both, too")
+        wait_until(lambda: merged(system), 60, "the Aggregator has both, too")
         yield system
         assert system.run("stop").returncode == 0
         assert not system.pids()
@@ -196,7 +196,7 @@ def test_without_a_system_the_exit_code_is_3(system: System, words: tuple[str, .
 def test_an_unreachable_venue_does_not_fail_the_start(system: System) -> None:
     took = system.start()
     print(f"\nstart: {took:.2f} s")
-    books = wait_until(lambda: system.json("status")["books"], 30, "the feed says how its books stand")
+    books = wait_until(lambda: system.json("status")["books"], 60, "the feed says how its books stand")
     assert [book["trust"] for book in books] == ["SYNCING"] * 2
     refused = system.run("book", "BTC/USDT", "--exchange", "binance", "--json")
     assert refused.returncode == 4
@@ -272,6 +272,6 @@ def _bybit_urls(paper: System) -> dict[str, str]:
     simulator = next(pid for pid, name in paper.pids().items() if name == "simulator")
     for address in listening([simulator]):
         with contextlib.suppress(requests.RequestException):
-            if requests.get(f"http://{address}/v5/market/time", timeout=5).status_code == 200:
+            if requests.get(f"http://{address}/v5/market/time", timeout=60).status_code == 200:
                 return {"rest": f"http://{address}", "ws": f"ws://{address}"}
     raise AssertionError("no Bybit among the simulator's ports")

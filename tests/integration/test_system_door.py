@@ -39,7 +39,7 @@ CLIENTS = 200
 def system() -> Iterator[System]:
     with System() as one:
         one.environment["BINANCE_API_KEY"] = API_KEY
-        one.start("--wait", "live", "--timeout", "60")
+        one.start("--wait", "live", "--timeout", "120")
         yield one
 
 
@@ -64,7 +64,7 @@ def framed(body: bytes) -> bytes:
 
 def say(port: int, data: bytes) -> None:
     """Until it is taken or refused; a large one is cut off on its way."""
-    with socket.create_connection(("127.0.0.1", port), 10) as connection:
+    with socket.create_connection(("127.0.0.1", port), 60) as connection:
         connection.settimeout(0.5)
         with contextlib.suppress(TimeoutError, ConnectionError):
             connection.sendall(data)
@@ -121,9 +121,9 @@ def test_a_stranger_runs_nothing_and_stops_nothing(system: System, connector: Co
     signed = framed(SignedPickle(secret).dumps(payload))
     for name in ("admin", "registry"):
         say(ports[name], signed)
-        wait_until((tmp_path / "ran").exists, 20, "the same payload, signed, runs: what was refused could have worked")
+        wait_until((tmp_path / "ran").exists, 60, "the same payload, signed, runs: what was refused could have worked")
         (tmp_path / "ran").rmdir()
-    wait_until(lambda: all_live(connector.status()), 30, "it goes on")
+    wait_until(lambda: all_live(connector.status()), 60, "it goes on")
 
 
 @pytest.mark.parametrize("name", ["admin", "root", "exchange/binance/market-data/0"])
@@ -133,7 +133,7 @@ def test_a_thousand_connections_leave_it_at_work(system: System, connector: Conn
     times = []
     with contextlib.ExitStack() as stack:
         for number in range(CONNECTIONS):
-            connection = stack.enter_context(socket.create_connection(("127.0.0.1", port), 10))
+            connection = stack.enter_context(socket.create_connection(("127.0.0.1", port), 60))
             if number % 2:
                 connection.sendall(b"12")  # the beginning of a packet, and then nothing
         for _ in range(5):
@@ -158,7 +158,7 @@ def test_clients_that_come_and_go_leave_no_connection_behind(system: System, con
     for _ in range(CLIENTS):
         with Connector.attach(system.name) as client:
             client.ping()
-    wait_until(lambda: open_now() < before + CLIENTS // 10, 20, f"{name} has closed what is no longer used")
+    wait_until(lambda: open_now() < before + CLIENTS // 10, 60, f"{name} has closed what is no longer used")
 
 
 def test_the_limit_of_descriptors_is_raised_for_all(system: System) -> None:
@@ -201,7 +201,7 @@ def six_or_more(addresses: list[str]) -> list[str]:
 def test_it_listens_on_the_one_address_that_is_named() -> None:
     with System(*UNREACHABLE, "system.bind=127.0.0.2") as system:
         system.start()
-        named = wait_until(lambda: six_or_more(listening(list(system.pids()))), 30, "its processes listen")
+        named = wait_until(lambda: six_or_more(listening(list(system.pids()))), 60, "its processes listen")
         assert all(address.startswith("127.0.0.2:") for address in named), named
         assert system.json("status")["system"]["name"] == system.name
         assert system.run("stop").returncode == 0
@@ -212,13 +212,13 @@ def test_people_read_stderr_and_programs_the_file(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text('[loggers."thespian_connector.actors.base"]\nlevel = "WARNING"\n')
     with System(*UNREACHABLE[:2], f"system.log_file={tmp_path}/elsewhere.jsonl", config=tmp_path / "tc.toml") as system:
         launcher = system.foreground()
-        wait_until(lambda: "exchange/binance/gateway" in system.pids().values(), 20, "it runs")
-        wait_until(lambda: "exchange/binance/gateway: " in (tmp_path / "elsewhere.jsonl").read_text(), 30, "it speaks")
+        wait_until(lambda: "exchange/binance/gateway" in system.pids().values(), 60, "it runs")
+        wait_until(lambda: "exchange/binance/gateway: " in (tmp_path / "elsewhere.jsonl").read_text(), 60, "it speaks")
         launcher.send_signal(signal.SIGTERM)
         assert launcher.stderr is not None
         with launcher.stderr as stderr:
             shown = stderr.read()
-        assert launcher.wait(20) == 0
+        assert launcher.wait(60) == 0
     assert stat.S_IMODE((tmp_path / "elsewhere.jsonl").stat().st_mode) == 0o600
     lines = [json.loads(line) for line in (tmp_path / "elsewhere.jsonl").read_text().splitlines()]
     line = next(line for line in lines if line["actor"] == "exchange/binance/gateway")

@@ -26,7 +26,7 @@ from thespian_connector.model.errors import UnknownChannel, UnknownExchange, Unk
 @pytest.fixture(scope="module")
 def paper() -> Iterator[System]:
     with System() as system:
-        system.start("--wait", "live", "--timeout", "60")
+        system.start("--wait", "live", "--timeout", "120")
         yield system
 
 
@@ -73,7 +73,7 @@ def test_asyncio_gets_the_same(connector: Connector) -> None:
         await stream.aclose()  # type: ignore[attr-defined]  # a generator
         return kinds
 
-    assert {"book", "ticker"} <= set(asyncio.run(asyncio.wait_for(take(), 30)))
+    assert {"book", "ticker"} <= set(asyncio.run(asyncio.wait_for(take(), 300)))
 
 
 def test_forty_readers_of_one_connector_begin_at_once(connector: Connector) -> None:
@@ -81,7 +81,7 @@ def test_forty_readers_of_one_connector_begin_at_once(connector: Connector) -> N
     together = threading.Barrier(40)
 
     def first(_: int) -> str:
-        together.wait(30)
+        together.wait(60)
         stream = connector.stream("BTC/USDT", channels=("book",))
         try:
             return next(event.kind for event in stream)
@@ -157,11 +157,11 @@ def test_a_system_ends_with_the_program_that_started_it() -> None:
         root = int(owner.stdout.readline())
         assert system.pids()[root] == "root"
         os.kill(owner.pid, signal.SIGKILL)
-        owner.wait(10)
+        owner.wait(60)
         owner.stdin.close()
         owner.stdout.close()
         print(f"\nowner killed: nothing left after {system.gone(15):.2f} s")
-        wait_until(lambda: not system.sockets(), 20, "no socket is left")
+        wait_until(lambda: not system.sockets(), 60, "no socket is left")
 
 
 def test_a_with_block_starts_and_ends_a_system(monkeypatch: pytest.MonkeyPatch) -> None:

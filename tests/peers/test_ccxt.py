@@ -169,4 +169,4 @@ def test_streams_of_ccxt_pro_follow_the_true_book(simulator: Simulator, venue: s
         finally:
             await exchange.close()
 
-    asyncio.run(asyncio.wait_for(scenario(), 90))
+    asyncio.run(asyncio.wait_for(scenario(), 300))

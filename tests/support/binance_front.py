@@ -22,7 +22,7 @@ from thespian_connector.simulator.market import Market
 from thespian_connector.simulator.world import World, WorldOptions
 
 #: How long a message may take to come.
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 Side = list[list[str]]
 
@@ -206,7 +206,7 @@ def with_front(check: Any, **options: Any) -> None:
         async with binance_front(**options) as front:
             await check(front)
 
-    asyncio.run(asyncio.wait_for(scenario(), 60))
+    asyncio.run(asyncio.wait_for(scenario(), 300))
 
 
 async def diffs(front: Front, socket: Socket, count: int) -> list[Any]:

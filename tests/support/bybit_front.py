@@ -20,7 +20,7 @@ from thespian_connector.simulator.market import Market
 from thespian_connector.simulator.world import World, WorldOptions
 
 #: How long a message may take to come.
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 Side = list[list[str]]
 

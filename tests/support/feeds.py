@@ -146,7 +146,7 @@ class Feed:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.rest.close()
-        ended = self.session.stop(10)
+        ended = self.session.stop(60)
         self.server.__exit__()
         if kind is None:
             assert ended, "stop() left a thread behind"
@@ -159,15 +159,15 @@ class Feed:
     def trust(self, symbol: str = "BTC/USDT") -> Trust:
         return self.session.book(symbol).trust
 
-    def wait_trust(self, trust: Trust, symbol: str = "BTC/USDT", timeout_s: float = 30) -> OrderBook:
+    def wait_trust(self, trust: Trust, symbol: str = "BTC/USDT", timeout_s: float = 60) -> OrderBook:
         wait_until(lambda: self.trust(symbol) is trust, timeout_s, f"{symbol} {trust}; {self.session.counters}")
         return self.book(symbol)
 
     def wait_update(self, update_id: int, symbol: str = "BTC/USDT") -> OrderBook:
-        wait_until(lambda: self.book(symbol).update_id == update_id, 30, f"update {update_id}; {self.session.counters}")
+        wait_until(lambda: self.book(symbol).update_id == update_id, 60, f"update {update_id}; {self.session.counters}")
         return self.book(symbol)
 
-    def wait_count(self, name: str, least: int = 1, timeout_s: float = 30) -> None:
+    def wait_count(self, name: str, least: int = 1, timeout_s: float = 60) -> None:
         wait_until(lambda: self.session.counters.get(name, 0) >= least, timeout_s, f"{name} >= {least}")
 
     def markers(self, what: str, symbol: str = "BTC/USDT") -> list[FeedMarker]:

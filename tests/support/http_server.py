@@ -76,7 +76,7 @@ class HttpServer:
                 each.shutdown(socket.SHUT_RDWR)
             each.close()
         for thread in self._threads:
-            thread.join(5)
+            thread.join(60)
             assert not thread.is_alive()
 
     def targets(self) -> list[str]:

@@ -86,7 +86,7 @@ class MarketFeed:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        ended = self.session.stop(15)
+        ended = self.session.stop(60)
         self.rest.client.close()
         self.budget.close()
         if kind is None:
@@ -103,7 +103,7 @@ class MarketFeed:
     def markers(self, what: str) -> list[FeedMarker]:
         return [event for event in self.events if isinstance(event, FeedMarker) and event.what == what]
 
-    def compare(self, count: int, timeout_s: float = 30) -> list[OrderBook]:
+    def compare(self, count: int, timeout_s: float = 60) -> list[OrderBook]:
         """Hold the next `count` samples against the truth at their own update id, level by level; returns them."""
         compared = []
         for _ in range(count):

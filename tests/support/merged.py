@@ -20,7 +20,7 @@ def truth_of(control: str, book: MergedBook) -> tuple[Truth, Truth]:
         answer = requests.get(
             f"{control}/truth/{exchange}/book/{book.symbol.replace('/', '')}",
             params={"stream": source.stream, "update_id": str(source.update_id)},
-            timeout=10,
+            timeout=60,
         )
         answer.raise_for_status()
         found: Any = answer.json()

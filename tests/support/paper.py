@@ -48,7 +48,7 @@ def _right(connector: Connector, control: str, exchange: str, symbol: str) -> bo
     book = plain(connector.order_book(exchange, symbol))
     params = {"stream": book["stream"], "update_id": book["update_id"]}
     url = f"{control}/truth/{exchange}/book/{symbol.replace('/', '')}"
-    answer = requests.get(url, params=params, timeout=10)
+    answer = requests.get(url, params=params, timeout=60)
     answer.raise_for_status()
     truth = answer.json()
     bids, asks = len(book["bids"]), len(book["asks"])

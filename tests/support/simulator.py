@@ -38,7 +38,7 @@ class Simulator:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
-            raise AssertionError(f"the simulator did not start: exit code {self.process.wait(10)}")
+            raise AssertionError(f"the simulator did not start: exit code {self.process.wait(60)}")
         ready = json.loads(line)
         assert ready["ready"] is True
         self.urls: dict[str, dict[str, str]] = {"binance": ready["binance"], "bybit": ready["bybit"]}
@@ -50,10 +50,10 @@ class Simulator:
         self.process.send_signal(signal.SIGCONT)
         self.process.terminate()
         try:
-            code = self.process.wait(10)
+            code = self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(60)
             raise AssertionError("the simulator did not end within 10 s of SIGTERM") from None
         finally:
             assert self.process.stdout is not None
@@ -62,14 +62,14 @@ class Simulator:
             assert code == 0, f"the simulator ended with {code}"
 
     def _call(self, method: str, path: str, **keywords: Any) -> Any:
-        answer = self._http.request(method, self.control + path, timeout=10, **keywords)
+        answer = self._http.request(method, self.control + path, timeout=60, **keywords)
         answer.raise_for_status()
         return answer.json()
 
     def book(self, venue: str, native: str, stream: str | None = None, update_id: int | None = None) -> Any:
         """The whole true book; None when it is no longer known (410)."""
         params = {k: v for k, v in (("stream", stream), ("update_id", update_id)) if v is not None}
-        answer = self._http.get(f"{self.control}/truth/{venue}/book/{native}", params=params, timeout=10)
+        answer = self._http.get(f"{self.control}/truth/{venue}/book/{native}", params=params, timeout=60)
         if answer.status_code == 410:
             return None
         answer.raise_for_status()

@@ -51,7 +51,7 @@ class Peer:
     def ping(self, payload: bytes) -> None:
         self.raw(frame(payload, PING))
 
-    def expect(self, timeout_s: float = 20.0) -> Any:
+    def expect(self, timeout_s: float = 60) -> Any:
         """The next JSON text from the client."""
         deadline = time.monotonic() + timeout_s
         while not self._texts:
@@ -65,13 +65,13 @@ class Peer:
             pass
         return not self._texts
 
-    def expect_pong(self, timeout_s: float = 20.0) -> bytes:
+    def expect_pong(self, timeout_s: float = 60) -> bytes:
         deadline = time.monotonic() + timeout_s
         while not self.pongs:
             assert self._read(deadline), f"no pong within {timeout_s:g} s"
         return self.pongs.pop(0)
 
-    def expect_closed(self, timeout_s: float = 20.0) -> None:
+    def expect_closed(self, timeout_s: float = 60) -> None:
         deadline = time.monotonic() + timeout_s
         while self._read(deadline):
             pass
@@ -136,13 +136,13 @@ class StreamServer:
             with contextlib.suppress(OSError):
                 raw.close()
 
-    def accept_raw(self, timeout_s: float = 20.0) -> tuple[socket.socket, str]:
+    def accept_raw(self, timeout_s: float = 60) -> tuple[socket.socket, str]:
         """The next connection and its HTTP request, unanswered."""
         ready, _, _ = select.select([self._listener], [], [], timeout_s)
         assert ready, f"nobody connected within {timeout_s:g} s"
         raw, _ = self._listener.accept()
         raw.setsockopt(socket.SOL_TCP, socket.TCP_NODELAY, 1)
-        raw.settimeout(10)
+        raw.settimeout(60)
         self._raws.append(raw)
         request = b""
         while b"\r\n\r\n" not in request:
@@ -152,7 +152,7 @@ class StreamServer:
             request += data
         return raw, request.decode()
 
-    def accept(self, timeout_s: float = 20.0, *, with_answer: bytes = b"") -> Peer:
+    def accept(self, timeout_s: float = 60, *, with_answer: bytes = b"") -> Peer:
         """The next connection, after a good handshake. `with_answer`: frames in the same write."""
         raw, request = self.accept_raw(timeout_s)
         raw.sendall(upgrade(request) + with_answer)

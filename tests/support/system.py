@@ -56,12 +56,12 @@ class System:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         with contextlib.suppress(AssertionError):
-            wait_until(lambda: not self.pids(), 20, "nothing is left")
+            wait_until(lambda: not self.pids(), 60, "nothing is left")
         shutil.rmtree(self.directory, ignore_errors=True)
 
     # -- the command line
 
-    def run(self, *words: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str, timeout_s: float = 300) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "thespian_connector", "--system", self.name, *words]
         return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=timeout_s)
 

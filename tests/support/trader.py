@@ -23,7 +23,7 @@ from .system import System
 from .waiting import wait_until
 
 #: Any machine: it says "it comes", not how soon.
-PATIENCE_S = 40.0
+PATIENCE_S = 60.0
 SYMBOL = "BTC/USDT"
 
 
@@ -180,22 +180,22 @@ class Trader:
     # -- the simulator's record
 
     def truth(self, what: str) -> Any:
-        answer = requests.get(f"{self.control}/truth/{self.exchange}/{what}", timeout=10)
+        answer = requests.get(f"{self.control}/truth/{self.exchange}/{what}", timeout=60)
         answer.raise_for_status()
         return answer.json()
 
     def fault(self, kind: str, **terms: Any) -> None:
         body = {"venue": self.exchange, "kind": kind, **terms}
-        requests.post(f"{self.control}/faults", json=body, timeout=10).raise_for_status()
+        requests.post(f"{self.control}/faults", json=body, timeout=60).raise_for_status()
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
         """Nobody else trades meanwhile."""
-        requests.post(f"{self.control}/pause", timeout=10).raise_for_status()
+        requests.post(f"{self.control}/pause", timeout=60).raise_for_status()
         try:
             yield
         finally:
-            requests.post(f"{self.control}/resume", timeout=10).raise_for_status()
+            requests.post(f"{self.control}/resume", timeout=60).raise_for_status()
 
     def best_ask(self) -> tuple[Decimal, Decimal]:
         """Price and quantity, by the venue's own book."""
@@ -203,7 +203,7 @@ class Trader:
         return Decimal(price), Decimal(quantity)
 
     def clear_faults(self) -> None:
-        requests.delete(f"{self.control}/faults", timeout=10).raise_for_status()
+        requests.delete(f"{self.control}/faults", timeout=60).raise_for_status()
 
     def wrong_orders(self) -> list[str]:
         """Where our orders are not the venue's, one by one. One that another took the place of is told with that one:

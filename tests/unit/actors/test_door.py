@@ -19,7 +19,7 @@ from thespian_connector.model.errors import DeadlineExceeded, Interrupted, Refus
 from thespian_connector.system.doors import Doors
 
 COMMAND, STATE = "exchange/mock/order-command", "exchange/mock/order-state"
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 @pytest.fixture

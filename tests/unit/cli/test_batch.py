@@ -29,7 +29,7 @@ class FakeConnector:
 
     def _done(self, what: str, exchange: str, name: str, status: OrderStatus, fields: dict[str, Any]) -> Order:
         if name in self.waits:
-            assert self.waits[name].wait(20)
+            assert self.waits[name].wait(60)
         self.calls.append((what, exchange, name, fields))
         if name in self.fails:
             raise self.fails[name]

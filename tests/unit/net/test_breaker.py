@@ -143,7 +143,7 @@ def test_five_calls_are_inside_at_once() -> None:
 
     def call(_: int) -> None:
         with breaker.guard():
-            together.wait(30)  # all five are inside, or this breaks
+            together.wait(60)  # all five are inside, or this breaks
 
     with ThreadPoolExecutor(5) as pool:
         list(pool.map(call, range(5)))

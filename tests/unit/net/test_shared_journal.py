@@ -15,7 +15,7 @@ from thespian_connector.orders.codec import encode
 from thespian_connector.orders.events import CancelIntended, Event
 from thespian_connector.storage import Journal
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 class Slow(Journal):

@@ -70,8 +70,8 @@ def test_equal_questions_in_the_air_are_one(flights: SingleFlight[bytes], joined
     with ThreadPoolExecutor(5) as pool:
         asked = [ask(pool, flights, question) for _ in range(4)]
         apart = ask(pool, flights, other, key="another")
-        wait_until(lambda: question.asked == 1 and other.asked == 1, 30, "both leaders ask")
-        wait_until(lambda: joined.count == 3, 30, "the others have joined")
+        wait_until(lambda: question.asked == 1 and other.asked == 1, 60, "both leaders ask")
+        wait_until(lambda: joined.count == 3, 60, "the others have joined")
         question.answer(b"same")
         other.answer(b"other")
         assert [future.result(SOON) for future in asked] == [b"same"] * 4
@@ -91,8 +91,8 @@ def test_all_get_the_error_each_its_own(flights: SingleFlight[bytes], joined: Jo
     original = Rejected("no such symbol", exchange="binance", code=-1121)
     with ThreadPoolExecutor(3) as pool:
         asked = [ask(pool, flights, question) for _ in range(3)]
-        wait_until(lambda: question.asked == 1, 30, "the leader asks")
-        wait_until(lambda: joined.count == 2, 30, "the others have joined")
+        wait_until(lambda: question.asked == 1, 60, "the leader asks")
+        wait_until(lambda: joined.count == 2, 60, "the others have joined")
         question.answer(original)
         errors = [future.exception(SOON) for future in asked]
     assert question.asked == 1
@@ -106,7 +106,7 @@ def test_each_waits_until_its_own_deadline(flights: SingleFlight[bytes]) -> None
     question = Question()
     with ThreadPoolExecutor(2) as pool:
         patient = ask(pool, flights, question)
-        wait_until(lambda: question.asked == 1, 30, "the leader asks")
+        wait_until(lambda: question.asked == 1, 60, "the leader asks")
         with pytest.raises(AnswerLost, match="not answered in time"):
             flights.do("k", question, time.monotonic() + 0.05)
         question.answer(b"late")
@@ -120,11 +120,11 @@ def test_who_has_more_time_asks_again_when_the_first_had_too_little(
     question = Question()
     with ThreadPoolExecutor(2) as pool:
         hasty = ask(pool, flights, question, seconds=5)
-        wait_until(lambda: question.asked == 1, 30, "the leader asks")
+        wait_until(lambda: question.asked == 1, 60, "the leader asks")
         patient = ask(pool, flights, question, seconds=SOON)
-        wait_until(lambda: joined.count == 1, 30, "the patient one has joined")
+        wait_until(lambda: joined.count == 1, 60, "the patient one has joined")
         question.answer(end)
         assert hasty.exception(SOON) is end
-        wait_until(lambda: question.asked == 2, 30, "the patient one asks for itself")
+        wait_until(lambda: question.asked == 2, 60, "the patient one asks for itself")
         question.answer(b"got it")
         assert patient.result(SOON) == b"got it"

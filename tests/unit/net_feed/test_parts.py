@@ -150,13 +150,13 @@ def test_errands_run_elsewhere_and_report_here() -> None:
     results: list[object] = []
     errands.run(threading.get_ident, results.append)
     assert errands.busy
-    wait_until(lambda: mailbox.waiting, 20, "the result")
+    wait_until(lambda: mailbox.waiting, 60, "the result")
     mailbox.run()
     assert results != [threading.get_ident()]
     assert not errands.busy
     errands.run(lambda: 1 // 0, results.append)
-    wait_until(lambda: mailbox.waiting, 20, "the error")
+    wait_until(lambda: mailbox.waiting, 60, "the error")
     mailbox.run()
     assert isinstance(results[1], ZeroDivisionError)
-    assert errands.stop(5)
+    assert errands.stop(60)
     mailbox.close()

@@ -41,7 +41,7 @@ def test_an_announced_shutdown_is_left_without_anyone_noticing() -> None:
         first.expect_closed(10)
         second.send(b_diff(15, 15), b_trade(5))
         feed.wait_update(15)
-        wait_until(lambda: len(trades(feed)) == 5, 20, "all trades")
+        wait_until(lambda: len(trades(feed)) == 5, 60, "all trades")
         assert trades(feed) == ["1", "2", "3", "4", "5"]
         assert whats(feed) == ["live"]
         assert {trust for _, trust, *_ in feed.books} == {Trust.LIVE}
@@ -57,7 +57,7 @@ def test_the_old_connection_stays_until_the_new_one_has_caught_up() -> None:
         second = feed.server.accept()
         b_ack(second)
         second.send(b_diff(14, 14))
-        wait_until(lambda: feed.session.counters["messages"] >= 5, 20, "it was read")
+        wait_until(lambda: feed.session.counters["messages"] >= 5, 60, "it was read")
         assert first.quiet(0.5)
         assert len(feed.session.connections) == 2
         first.send(b_diff(12, 12))
@@ -167,7 +167,7 @@ def test_the_silent_one_of_a_pair_is_replaced() -> None:
             update_id += 1
             return feed.session.counters.get("dropped_silent", 0) > 0
 
-        wait_until(step, 30, "the silent one is dropped", 0.1)
+        wait_until(step, 60, "the silent one is dropped", 0.1)
         second.expect_closed()
         b_ack(feed.server.accept())
         assert whats(feed) == ["live"]
@@ -191,7 +191,7 @@ def test_one_that_lost_a_single_topic_of_a_pair_is_replaced() -> None:
             number += 1
             return feed.session.counters.get("dropped_dead_topic", 0) > 0
 
-        wait_until(step, 20, "the one without a book's stream is dropped", 0.05)
+        wait_until(step, 60, "the one without a book's stream is dropped", 0.05)
         second.expect_closed()
         third = feed.server.accept()
         b_ack(third)

@@ -37,7 +37,7 @@ class Connecting:
         self.thread.start()
 
     def outcome(self) -> StreamSocket | BaseException | None:
-        self.thread.join(10)
+        self.thread.join(60)
         assert not self.thread.is_alive(), "connect hangs"
         return self.result
 
@@ -55,12 +55,12 @@ def server() -> Iterator[StreamServer]:
 
 def messages(stream: StreamSocket, count: int) -> list[bytes]:
     got: list[bytes] = []
-    wait_until(lambda: got.extend(stream.read()) or len(got) >= count, 20, f"{count} messages", every_s=0.002)
+    wait_until(lambda: got.extend(stream.read()) or len(got) >= count, 60, f"{count} messages", every_s=0.002)
     return got
 
 
 def dropped(stream: StreamSocket) -> Dropped:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
             stream.read()
@@ -291,6 +291,6 @@ def test_tls_brings_all_that_is_there_and_checks_the_certificate(certificate: tu
         assert not stream.filled
         stream.close()
     finally:
-        thread.join(10)
+        thread.join(60)
         listener.close()
     assert not thread.is_alive()

@@ -69,9 +69,9 @@ class Private:
         return self
 
     def __exit__(self, *_: object) -> None:
-        assert self.session.stop(10)
+        assert self.session.stop(60)
         self.server.__exit__()
-        wait_until(lambda: set(threading.enumerate()) <= self._before, 20, "its threads have ended")
+        wait_until(lambda: set(threading.enumerate()) <= self._before, 60, "its threads have ended")
         assert not self.session.connected
 
     def login(self, peer: Peer) -> Any:
@@ -90,7 +90,7 @@ class Private:
             asked = peer.expect()
             assert asked["op"] == "subscribe"
             peer.send({"success": True, "ret_msg": "", "op": "subscribe", "conn_id": "c", "req_id": asked["req_id"]})
-        wait_until(lambda: self.session.connected, 20, "it is connected")
+        wait_until(lambda: self.session.connected, 60, "it is connected")
         return peer
 
     def kinds(self) -> list[str]:
@@ -98,7 +98,7 @@ class Private:
 
     def wait(self, *kinds: type) -> None:
         wanted = [kind.__name__ for kind in kinds]
-        wait_until(lambda: self.kinds() == wanted, 20, f"{wanted}, got {self.kinds()}")
+        wait_until(lambda: self.kinds() == wanted, 60, f"{wanted}, got {self.kinds()}")
 
 
 def test_bybit_logs_in_then_subscribes_and_only_then_is_connected() -> None:
@@ -172,7 +172,7 @@ def test_a_refused_login_is_told_each_time_and_tried_again() -> None:
             peer = it.server.accept()
             peer.expect()
             peer.send({"success": False, "ret_msg": "Invalid key", "op": "auth", "conn_id": "c"})
-        wait_until(lambda: len(it.facts) == 2, 20, "both are told")
+        wait_until(lambda: len(it.facts) == 2, 60, "both are told")
         it.wait(Disconnected, Disconnected)
         assert it.session.refusal is not None
         assert "Invalid key" in str(it.session.refusal)
@@ -275,14 +275,14 @@ def test_a_consumer_that_fails_ends_it() -> None:
 
     with Private("binance", then=fail) as it:
         it.login(it.server.accept())
-        wait_until(lambda: it.failures, 20, "it was told")
+        wait_until(lambda: it.failures, 60, "it was told")
         assert isinstance(it.failures[0], ZeroDivisionError)
         assert it.session.failure is it.failures[0]
 
 
 def test_it_may_be_stopped_before_it_began_and_while_it_dials() -> None:
     it = Private("binance")
-    assert it.session.stop(1)
+    assert it.session.stop(60)
     it.server.__exit__()
     with Private("binance") as other:
         other.server.accept_raw()

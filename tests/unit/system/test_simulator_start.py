@@ -35,7 +35,7 @@ def test_between_two_lives_who_connects_waits_for_the_second() -> None:
         with socket.create_connection(simulator.control_address, 5) as connection:
             connection.sendall(b"GET /none HTTP/1.1\r\nHost: x\r\n\r\n")
             simulator.start()
-            connection.settimeout(20)
+            connection.settimeout(60)
             assert connection.recv(4) == b"HTTP"
         assert (simulator.control, simulator.urls) == served
     finally:

@@ -100,7 +100,7 @@ def test_a_knock_is_answered_by_who_looks_after_his_socket_only() -> None:
         assert not any(knock() for _ in range(50))
         answering = threading.Thread(target=lambda: server.accept()[0].close())
         answering.start()
-        wait_until(knock, 20, "closing it is")
+        wait_until(knock, 60, "closing it is")
         answering.join()
         knock.close()
         again = Knock(server.getsockname())
@@ -112,7 +112,7 @@ def test_where_nobody_listens_nobody_hangs() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = server.getsockname()
     knock = Knock(address)
-    wait_until(knock, 20, "refused: the end of a process is seen otherwise")
+    wait_until(knock, 60, "refused: the end of a process is seen otherwise")
 
 
 @pytest.fixture
