@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from thespian_connector.actors import logs, process
 from thespian_connector.actors.component import Arguments, Component, result_of
@@ -101,14 +101,19 @@ class Toy(Component):
 
 
 class ToySupervisor(Supervisor):
-    timing: ClassVar[Timing] = Timing(
-        start_timeout_s=2.0, probe_every_s=0.5, probe_timeout_s=1.0, grace_s=1.0, backoff_s=0.05, period_s=3.0
-    )
-
     def begin(self, body: bytes) -> tuple[ChildSpec, ...]:
-        directory, strategy, restart = unpack(body, tuple[str, str, str])
+        directory, strategy, restart, patience_s, period_s = unpack(body, tuple[str, str, str, float, float])
         self.strategy = Strategy(strategy)  # type: ignore[misc]  # this one's only
+        self.timing = Timing(  # type: ignore[misc]  # as above
+            start_timeout_s=patience_s,
+            probe_every_s=0.5,
+            probe_timeout_s=patience_s,
+            grace_s=patience_s,
+            backoff_s=0.05,
+            period_s=period_s,
+        )
         self.table: dict[str, Announce] = {}
+        self.states: dict[str, list[str]] = {}
         self.last: dict[str, Any] = {}
         return tuple(
             ChildSpec(name, TOY, pack(str(Path(directory) / name)), restart=Restart(restart))
@@ -117,11 +122,18 @@ class ToySupervisor(Supervisor):
 
     def announce(self, message: Announce) -> None:
         self.table[message.name] = message
+        self.states.setdefault(message.name, []).append(message.state)
 
     def handle(self, message: Message, sender: Address) -> None:
         if isinstance(message, Request) and message.operation == "table":
             rows = {
-                name: {"state": one.state, "pid": one.pid, "incarnation": one.incarnation, "restarts": one.restarts}
+                name: {
+                    "state": one.state,
+                    "states": self.states[name],
+                    "pid": one.pid,
+                    "incarnation": one.incarnation,
+                    "restarts": one.restarts,
+                }
                 for name, one in self.table.items()
             }
             self.send(sender, Reply(0, message.correlation, True, pack(rows)))
@@ -145,7 +157,7 @@ class ToySupervisor(Supervisor):
 
 
 def main() -> None:
-    directory, strategy, restart, secret = sys.argv[1:]
+    directory, strategy, restart, patience_s, period_s, secret = sys.argv[1:]
     process.set_title("toys", "launcher")
     process.become_subreaper()
     logs.configure(Path(directory) / "log.jsonl", "INFO", stderr=False)
@@ -160,7 +172,8 @@ def main() -> None:
     system = ActorSystem("multiprocTCPBase", {"Admin Port": port}, {"version": 1}, transientUnique=True)
     address = system.createActor("support.toys.ToySupervisor", globalName="supervisor")
     context = Context("toys", "local", directory, os.getpid())
-    started = system.ask(address, Start(1, "supervisor", 0, context, pack((directory, strategy, restart))), 10)
+    body = pack((directory, strategy, restart, float(patience_s), float(period_s)))
+    started = system.ask(address, Start(1, "supervisor", 0, context, body), 60)
     assert isinstance(started, Started)
     say({"admin_port": port, "supervisor": started.pid, "pid": os.getpid()})
     while True:
@@ -169,7 +182,7 @@ def main() -> None:
         if not line:
             return
         operation = line.strip()
-        answer: Any = system.ask(address, Request(0, "x", operation), 5 if operation in ("table", "last") else 0.5)
+        answer: Any = system.ask(address, Request(0, "x", operation), 60 if operation in ("table", "last") else 0.5)
         say(unpack(answer.body, dict) if isinstance(answer, Reply) else None)
 
 
