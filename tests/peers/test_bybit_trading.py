@@ -85,9 +85,10 @@ def test_pybit_places_amends_queries_and_cancels(http: Any, simulator: Simulator
 
 @pytest.mark.usefixtures("urls")
 def test_pybit_hears_of_its_orders_and_trades_by_socket(http: Any, keys: dict[str, str], simulator: Simulator) -> None:
-    # pybit notes a subscription only after it has sent it, and gives the socket up when the answer is quicker:
-    # from no real venue it is.
-    simulator.fault("bybit", "latency", surface="private", latency_ms=200, seconds=3600)
+    # pybit notes a subscription or a request only after it has sent it, and is lost when the answer is quicker: from no
+    # real venue it is.
+    for surface in ("private", "trade"):
+        simulator.fault("bybit", "latency", surface=surface, latency_ms=200, seconds=3600)
     told: queue.Queue[Any] = queue.Queue()
     answers: queue.Queue[Any] = queue.Queue()
     # A second is what pybit gives its auth by default: too little for a busy machine.
