@@ -10,11 +10,14 @@ from __future__ import annotations
 from copy import copy
 from decimal import Decimal
 
+from msgspec.structs import replace
+
 from thespian_connector.model import Fill, NewOrder, OrderStatus
 from thespian_connector.model.decimals import CONTEXT, ZERO, canonical
 from thespian_connector.model.private import FillReport, OrderReport
 
 from .events import Absent, AmendIntended, Answered, CancelIntended, Operation, PlaceIntended, Reported
+from .kept import KeptLeg, as_told
 
 #: Word for the end of an order that the venue provably never got.
 NEVER_REACHED = "never_reached_venue"
@@ -30,6 +33,8 @@ class Leg:
         self.intent: PlaceIntended | None = None
         #: By execution id.
         self.fills: dict[str, FillReport] = {}
+        #: What the fills add up to, and what that cost in quote.
+        self._traded = self._cost = ZERO
         self.created_ns = 0
         self.updated_ns = 0
         self._answer: Answered | None = None
@@ -75,9 +80,17 @@ class Leg:
     def executed(self, fill: FillReport, time_ns: int) -> None:
         # One that tells the fee and its asset wins over one that does not (Bybit's fast executions).
         if self.adds_fill(fill):
-            self.fills[fill.execution_id] = fill
+            self._add(fill)
         self._name(fill.native, fill.order_id)
         self._seen(time_ns)
+
+    def _add(self, fill: FillReport) -> None:
+        if (known := self.fills.get(fill.execution_id)) is not None:
+            self._traded = CONTEXT.subtract(self._traded, known.quantity)
+            self._cost = CONTEXT.subtract(self._cost, CONTEXT.multiply(known.price, known.quantity))
+        self.fills[fill.execution_id] = fill
+        self._traded = CONTEXT.add(self._traded, fill.quantity)
+        self._cost = CONTEXT.add(self._cost, CONTEXT.multiply(fill.price, fill.quantity))
 
     def absent(self, event: Absent) -> None:
         self._absent = True
@@ -85,9 +98,11 @@ class Leg:
 
     def adds(self, event: Reported) -> bool:
         """Whether it tells anything that is not known; when something was told is nothing."""
+        if any(self.adds_fill(fill) for fill in event.report.fills):
+            return True
         after = copy(self)
-        after.fills, after._told = dict(self.fills), dict(self._told)
-        after.reported(event)
+        after._told = dict(self._told)
+        after.reported(replace(event, report=replace(event.report, fills=())))
         return after._facts() != self._facts()
 
     def adds_fill(self, fill: FillReport) -> bool:
@@ -96,7 +111,7 @@ class Leg:
 
     def _facts(self) -> tuple[object, ...]:
         named = (self.native, self.order_id, self.created_ns)
-        return (*named, self._report, self._told, self.fills, self.pending_kinds())
+        return (*named, self._report, self._told, self.pending_kinds())
 
     def _tell(self, report: OrderReport) -> None:
         self._name(report.native, report.order_id)
@@ -120,6 +135,43 @@ class Leg:
     def _seen(self, time_ns: int) -> None:
         self.updated_ns = max(self.updated_ns, time_ns)
 
+    # -- to be kept, and had again
+
+    def kept(self, *, named: bool) -> KeptLeg:
+        """:param named: the venue's order id stands for this leg."""
+        answer, report = self._answer, self._report
+        return KeptLeg(
+            client_order_id=self.client_order_id,
+            native=self.native,
+            order_id=self.order_id,
+            intent=self.intent,
+            fills=tuple(self.fills.values()),
+            created_ns=self.created_ns,
+            updated_ns=self.updated_ns,
+            asked_ns=self.asked_ns,
+            # What the reports told beside the state is in the leg's own fields.
+            answer=replace(answer, report=None) if answer is not None and answer.report is not None else answer,
+            report=replace(report, fills=()) if report is not None and report.fills else report,
+            told={field: (time_ns, str(value)) for field, (time_ns, value) in self._told.items()},
+            absent=self._absent,
+            operations=tuple(self._operations.values()),
+            settled=tuple(sorted(self._settled)),
+            accepted=tuple(sorted(self._accepted)),
+            named=named,
+        )
+
+    @classmethod
+    def again(cls, kept: KeptLeg) -> Leg:
+        leg = cls(kept.client_order_id)
+        leg.native, leg.order_id, leg.intent = kept.native, kept.order_id, kept.intent
+        leg.fills = {fill.execution_id: fill for fill in kept.fills}
+        leg.created_ns, leg.updated_ns, leg.asked_ns = kept.created_ns, kept.updated_ns, kept.asked_ns
+        leg._answer, leg._report, leg._absent = kept.answer, kept.report, kept.absent
+        leg._told = {field: (time_ns, as_told(field, text)) for field, (time_ns, text) in kept.told.items()}
+        leg._operations = {event.operation_id: event for event in kept.operations}
+        leg._settled, leg._accepted = set(kept.settled), set(kept.accepted)
+        return leg
+
     # -- conclusions
 
     @property
@@ -136,12 +188,12 @@ class Leg:
     def filled(self) -> Decimal:
         """By the sum of the fills or the venue's cumulative word, whichever knows more."""
         told = self._report.filled if self._report is not None and self._report.filled is not None else ZERO
-        return max(told, self._sum_of_fills())
+        return max(told, canonical(self._traded))
 
     @property
     def fills_missing(self) -> bool:
         """The venue told more filled quantity than it told fills."""
-        return self._sum_of_fills() < self.filled
+        return self._traded < self.filled
 
     @property
     def quantity(self) -> Decimal | None:
@@ -154,7 +206,7 @@ class Leg:
         if self._report is not None and self._report.status is not None and self._report.status.terminal:
             return self._report.status
         quantity = self.quantity
-        if quantity is not None and self._sum_of_fills() >= quantity:
+        if quantity is not None and self._traded >= quantity:
             return OrderStatus.FILLED
         if self.evidence:
             return self._open_status()
@@ -251,19 +303,10 @@ class Leg:
             return self._told[name][1]
         return getattr(self.intent.order, name) if self.intent is not None else None
 
-    def _sum_of_fills(self) -> Decimal:
-        total = ZERO
-        for fill in self.fills.values():
-            total = CONTEXT.add(total, fill.quantity)
-        return canonical(total)
-
     def traded(self) -> tuple[Decimal, Decimal | None]:
         """(filled, what it cost in quote); the cost is None while fills are missing and the venue did not tell it."""
         if not self.fills_missing:
-            cost = ZERO
-            for fill in self.fills.values():
-                cost = CONTEXT.add(cost, CONTEXT.multiply(fill.price, fill.quantity))
-            return self.filled, cost
+            return self.filled, self._cost
         return self.filled, self._report.filled_quote if self._report is not None else None
 
 

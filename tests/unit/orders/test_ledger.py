@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from support.orders import (
@@ -21,8 +22,10 @@ from support.orders import (
 )
 
 from thespian_connector.model import OrderStatus, Side
+from thespian_connector.model.private import FillReport
 from thespian_connector.orders.events import AmendIntended, Event, Operation
 from thespian_connector.orders.ledger import Ledger
+from thespian_connector.orders.positions import PositionBook
 from thespian_connector.orders.reconcile import Due, Inquiry, Reconciler
 
 D = Decimal
@@ -274,3 +277,46 @@ def test_an_order_with_evidence_is_never_declared_absent() -> None:
     assert leg is not None
     late = reconciler.conclusive_ns(leg) + 1
     assert [reconciler.not_found(leg, late + step) for step in range(5)] == [False] * 5
+
+
+class _NeverWalked(dict[str, FillReport]):
+    """A leg's fills, which may be thousands: whatever goes over all of them for one fact costs their square."""
+
+    def values(self) -> Any:
+        raise AssertionError("walked for one fact")
+
+    __iter__ = items = keys = values
+
+
+def test_one_more_fill_costs_the_same_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = ledger()
+    told.apply(intended())
+    leg = told.leg("a")
+    assert leg is not None
+    leg.fills = _NeverWalked()
+    counted: list[str] = []
+    add = PositionBook.add
+    monkeypatch.setattr(PositionBook, "add", lambda book, one: (counted.append(one.execution_id), add(book, one)))
+    for number in range(4):
+        event = executed(fill(number=number, quantity="0.5"))
+        assert told.adds(event)
+        told.apply(event)
+        assert not told.adds(event)
+        partial = reported(report(status=OrderStatus.PARTIALLY_FILLED, filled=str((number + 1) * Decimal("0.5"))), 9)
+        assert told.adds(partial)
+        told.apply(partial)
+        assert (leg.filled, leg.fills_missing) == ((number + 1) * Decimal("0.5"), False)
+        assert leg.status is (OrderStatus.FILLED if number == 3 else OrderStatus.PARTIALLY_FILLED)
+    assert counted == ["0", "1", "2", "3"], "each fill is counted by itself"
+
+
+def test_a_fill_that_tells_more_takes_the_place_of_the_one_that_told_less() -> None:
+    told = ledger()
+    told.apply(intended())
+    told.apply(executed(fill(quantity="1", price="100", fee_asset="")))
+    told.apply(executed(fill(quantity="1", price="100", fee="0.1", fee_asset="BNB")))
+    leg = told.leg("a")
+    assert leg is not None
+    assert leg.traded() == (1, 100)
+    [position] = told.positions({})
+    assert position.fees == {"BNB": Decimal("0.1")}
