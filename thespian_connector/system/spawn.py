@@ -131,11 +131,12 @@ def _not_ready(client: Client, wait_live: bool) -> str:
             client.ask("ping", {}, dict[str, int], timeout_s=1.0)
             return ""
         status = client.ask("status", {}, dict[str, list[object]], timeout_s=2.0)
+        expected = _expected_books(client)
     except ConnectorError:
         return _SILENT
     books = [book for book in status["books"] if isinstance(book, dict)]
     waiting = [_standing(book) for book in books if book["trust"] != "LIVE"]
-    missing = _expected_books(client) - len(books)
+    missing = expected - len(books)
     if missing > 0:
         return f"{missing} books are not there yet"
     return f"not LIVE: {', '.join(waiting)}" if waiting else _not_merged(client)

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from thespian_connector.model.errors import ConnectorError, NotRunning
+from thespian_connector.model.errors import ConnectorError, DeadlineExceeded, NotRunning
 from thespian_connector.system import spawn
 from thespian_connector.system.client import Client
 from thespian_connector.system.runtime import Runtime, SystemFile
@@ -32,6 +32,19 @@ class Asked:
 def test_what_is_waited_for_is_told_with_its_reason() -> None:
     why = spawn._not_ready(cast(Client, Asked()), wait_live=True)
     assert why == "not LIVE: bybit NO/SUCH SYNCING (the venue lists no such), binance BTC/USDT SYNCING"
+
+
+@pytest.mark.parametrize("operation", ["status", "ping"])
+def test_who_does_not_answer_in_time_is_asked_again(operation: str) -> None:
+    """On a busy machine any question may be answered too late: that is no reason to end what was started."""
+
+    class Late(Asked):
+        def ask(self, asked: str, *arguments: Any, **keywords: Any) -> Any:
+            if asked == operation:
+                raise DeadlineExceeded("no answer within 1 s")
+            return super().ask(asked, *arguments, **keywords)
+
+    assert spawn._not_ready(cast(Client, Late()), wait_live=True) == spawn._SILENT
 
 
 def test_whoever_stops_nothing_is_not_told_to_start_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
