@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from thespian_connector import limits
@@ -151,26 +152,31 @@ class SqlStore(Store):
         """Database errors as ours: what the database said, never what was being written."""
         try:
             yield
-        except DBAPIError as error:
-            raise StoreError(f"store {self.name}: cannot {what}: {error.orig}") from None
+        except (DBAPIError, self._engine.dialect.loaded_dbapi.Error) as error:
+            said = error.orig if isinstance(error, DBAPIError) else error
+            raise StoreError(f"store {self.name}: cannot {what}: {said}") from None
         except SQLAlchemyError as error:
             raise StoreError(f"store {self.name}: cannot {what}: {type(error).__name__}") from None
 
 
 class _Spelled:
-    """A statement in the database's own words, once: to spell it anew takes longer than to write an entry."""
+    """A statement in the database's own words, once: to spell it anew takes longer than to write an entry, and so does
+    whatever SQLAlchemy does around one."""
 
     def __init__(self, statement: sa.Executable, dialect: sa.Dialect) -> None:
         compiled = statement.compile(dialect=dialect)  # type: ignore[attr-defined]  # every one of ours has it
         self._text = str(compiled)
         self._order: list[str] | None = list(compiled.positiontup) if compiled.positional else None
 
-    def execute(self, connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> sa.CursorResult[Any]:
+    def execute(self, cursor: DBAPICursor, rows: Sequence[dict[str, Any]]) -> None:
         """`rows`: by the statement's names; each is one execution of it."""
         values: list[Any] = list(rows)
         if self._order is not None:
             values = [tuple(row[name] for name in self._order) for row in rows]
-        return connection.exec_driver_sql(self._text, values[0] if len(values) == 1 else values)
+        if len(values) == 1:
+            cursor.execute(self._text, values[0])
+        else:
+            cursor.executemany(self._text, values)
 
 
 class _SqlJournal(Journal):
@@ -202,13 +208,27 @@ class _SqlJournal(Journal):
             for number, body in enumerate(bodies, self._last + 1)
         ]
         own = {"of": stream, "mine": self._epoch, "same": self._epoch}
-        with store.told("write"), self._connection.begin():
+        with store.told("write"), self._transaction() as cursor:
             # Taken before anything is read, so that no other writer comes between (SQLite: no lock upgrade).
-            if store.still_mine.execute(self._connection, [own]).rowcount != 1:
+            store.still_mine.execute(cursor, [own])
+            if cursor.rowcount != 1:
                 raise Fenced(f"store {store.name}: another writer took {stream} over")
-            store.insert.execute(self._connection, rows)
+            store.insert.execute(cursor, rows)
         self._last += len(rows)
         return self._last
+
+    @contextmanager
+    def _transaction(self) -> Iterator[DBAPICursor]:
+        """Of the driver's own connection, which begins one by itself. After an error the next has another."""
+        connection = self._connection.connection
+        try:
+            cursor = connection.cursor()
+            yield cursor
+            cursor.close()
+            connection.commit()
+        except BaseException:
+            self._connection.invalidate()  # what it was in is rolled back
+            raise
 
     def close(self) -> None:
         self._connection.close()
