@@ -1,7 +1,8 @@
 """One HTTP exchange over `requests`: exactly the bytes asked for, a bounded answer, and a truthful error.
 
 `requests`' adapter is used without a Session around it: no cookies, no environment, no ``.netrc``, no redirects, no
-re-encoding of what was signed. Its connections are pooled and may be used from any thread.
+re-encoding of what was signed. It finds proxy, certificates and the pool of connections, once; a request goes straight
+to the pool, which any thread may do: what `requests` makes of a request and its answer takes as long as to send it.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
-from requests.structures import CaseInsensitiveDict
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.response import BaseHTTPResponse
 
 from thespian_connector import limits
 from thespian_connector.drivers.base import RestRequest
@@ -101,6 +102,13 @@ class Answer(NamedTuple):
     body: bytes
 
 
+class _Way(NamedTuple):
+    """Where requests go: a pool of connections, and what comes before a target there (all of the URL with a proxy)."""
+
+    pool: HTTPConnectionPool
+    prefix: str
+
+
 class Transport:
     """Sends requests to one base URL. Thread-safe.
 
@@ -136,8 +144,11 @@ class Transport:
         self._adapter = _Adapter(
             pool_connections=2, pool_maxsize=limits.REST_CONNECTIONS_MAX, max_retries=0, pool_block=False
         )
+        self._way: _Way | None = None
 
     def close(self) -> None:
+        """Closes idle connections; the next request opens another."""
+        self._way = None
         self._adapter.close()
 
     def send(
@@ -158,46 +169,49 @@ class Transport:
         :raises ServerFault: a redirect (refused) or a body above `limits.BODY_BYTES_MAX`.
         :raises UsageError: the target is not spelled as it must be on the wire; nothing was sent.
         """
-        prepared = self._prepare(request)
+        target = f"{request.path}?{request.query}" if request.query else request.path
+        if not _TARGET.fullmatch(target):
+            raise UsageError(
+                f"{self._exchange}: the query of {request.method} {request.path} is not percent-encoded as it must be"
+            )
+        headers = {**self._common, **dict(request.headers)}
+        body = request.body if request.body or request.method in ("POST", "PUT", "PATCH") else None
         _exchange.opening, _exchange.on_sent = False, on_sent
         failure: TransportError
         try:
-            response = self._adapter.send(
-                prepared,
-                stream=True,
-                timeout=(connect_s, read_s),
-                verify=self._verify,
-                proxies=self._proxies,
+            way = self._way or self._find_way()
+            response = way.pool.urlopen(
+                request.method,
+                way.prefix + target,
+                body,
+                headers,
+                retries=self._adapter.max_retries,
+                redirect=False,
+                assert_same_host=False,
+                timeout=urllib3.Timeout(connect=connect_s, read=read_s),
+                preload_content=False,
             )
             try:
                 return self._receive(response, request, deadline)
             finally:
                 response.close()
+                response.release_conn()
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             failure = self._failure(request, error)
         # Raised outside of the handler: the original's text, which holds the whole URL with its signature, must not
         # hang on to ours as its context.
         raise failure
 
-    def _prepare(self, request: RestRequest) -> requests.PreparedRequest:
-        target = f"{request.path}?{request.query}" if request.query else request.path
-        if not _TARGET.fullmatch(target):
-            raise UsageError(
-                f"{self._exchange}: the query of {request.method} {request.path} is not percent-encoded as it must be"
-            )
-        prepared = requests.PreparedRequest()
-        prepared.method = request.method
-        prepared.url = self._base + target
-        prepared.headers = CaseInsensitiveDict(self._common)
-        prepared.headers.update(request.headers)
-        prepared.hooks = {}
-        if request.body or request.method in ("POST", "PUT", "PATCH"):
-            prepared.body = request.body
-            prepared.headers["Content-Length"] = str(len(request.body))
-        return prepared
+    def _find_way(self) -> _Way:
+        root = requests.Request("GET", f"{self._base}/").prepare()
+        pool = self._adapter.get_connection_with_tls_context(root, self._verify, self._proxies)
+        assert isinstance(pool, HTTPConnectionPool), "or its subclass for https"
+        self._adapter.cert_verify(pool, self._base, self._verify, None)  # type: ignore[no-untyped-call]  # requests' own
+        self._way = _Way(pool, self._adapter.request_url(root, self._proxies).rstrip("/"))
+        return self._way
 
-    def _receive(self, response: requests.Response, request: RestRequest, deadline: float) -> Answer:
-        status = response.status_code
+    def _receive(self, response: BaseHTTPResponse, request: RestRequest, deadline: float) -> Answer:
+        status = response.status
         if 300 <= status < 400:
             to = urlsplit(response.headers.get("Location", "")).hostname or "?"
             raise ServerFault(
@@ -216,7 +230,7 @@ class Transport:
         pieces: list[bytes] = []
         size = 0
         while True:
-            piece = response.raw.read1(_CHUNK_BYTES, decode_content=True)
+            piece = response.read1(_CHUNK_BYTES, decode_content=True)
             if not piece:
                 return Answer(status, response.headers, b"".join(pieces))
             pieces.append(piece)
@@ -247,7 +261,7 @@ class Transport:
         )
 
 
-def _chunked(response: requests.Response) -> bool:
+def _chunked(response: BaseHTTPResponse) -> bool:
     return "chunked" in response.headers.get("Transfer-Encoding", "").lower()
 
 
