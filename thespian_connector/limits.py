@@ -318,6 +318,25 @@ RECONCILE_AGAIN_S = 0.5
 #: Another process writes to the same file. At the limit the append failed, and nothing is sent.
 STORE_BUSY_S_MAX = 5.0
 
+#: A file up to this size is checked whole when it is opened. A larger one takes seconds: what is read of it is checked.
+STORE_CHECKED_BYTES_MAX = 64_000_000
+
+# -- what is kept of orders (orders/kept.py, actors/keeping.py)
+
+#: Journaled facts until what changed by them is written as orders, which a start then reads instead.
+SNAPSHOT_FACTS = 1_000
+#: Entries of each journal that stay though a snapshot stands for them: for people who look for what happened.
+ENTRIES_KEPT = 10_000
+#: Entries, or orders whose time is over, that are removed in one transaction; so many transactions after each snapshot.
+PRUNE_ROWS_MAX = 500
+PRUNES_A_SNAPSHOT_MAX = 8
+#: Orders in memory that have ended and are in the snapshot. More are forgotten until they are asked for.
+ENDED_IN_MEMORY_MAX = 1_000
+#: Fills of one symbol that are told one by one in the snapshot, and for how long: they may come in another order than
+#: they happened in. Older ones are a sum.
+FILLS_UNSUMMED_MAX = 2_000
+FILLS_UNSUMMED_S = 600.0
+
 # -- signed requests (net/trading.py)
 
 #: How late a signed request may reach the venue. Short, because an order whose answer is lost stays in doubt for so
@@ -343,6 +362,10 @@ FACTS_A_MESSAGE_MAX = 500
 FACTS_KEPT_MAX = 10_000
 #: A question for facts is asked again after this: it may have been lost. (Another life of its source is asked at once.)
 FACTS_ASK_AGAIN_S = 3.0
+#: What a command made durable is told while the venue has not answered it, at the latest; and else so long after its
+#: reply: to tell it takes the processor from the request, and from the reply.
+FACTS_HELD_S_MAX = 0.05
+FACTS_AFTER_REPLY_S = 0.001
 #: One commit of a journal. A longer one means a hung disk, and the process is replaced.
 COMMAND_THREAD_SILENT_S_MAX = 10.0
 

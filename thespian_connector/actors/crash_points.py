@@ -17,10 +17,10 @@ def arming_file(context: Context, component: str, point: str) -> Path:
 
 def crash_points(context: Context, component: str) -> Callable[[str], None]:
     """What the component calls at each point: one look for a directory that usually does not exist."""
-    directory = arming_file(context, component, "").parent
+    directory = str(arming_file(context, component, "").parent)
 
     def point(name: str) -> None:
-        if not directory.exists():
+        if not os.path.exists(directory):  # a tenth of what Path asks for it
             return
         try:
             arming_file(context, component, name).unlink()

@@ -17,6 +17,8 @@ import msgspec
 
 from thespian_connector.limits import (
     COMMAND_THREAD_SILENT_S_MAX,
+    FACTS_AFTER_REPLY_S,
+    FACTS_HELD_S_MAX,
     INSTRUMENTS_RETRY_FIRST_S,
     INSTRUMENTS_RETRY_MAX_S,
     MAINTENANCE_RETRY_S,
@@ -38,7 +40,7 @@ from .door import Answer, Door, door_path
 from .facts import FactsSource
 from .messages import Address, FactsWanted, Message, Reply, Request, ThreadAge, failure, pack, unpack
 from .settings import ExchangeStart
-from .threads import Mailbox, crash
+from .threads import LateMailbox, crash
 from .venue import Upkeep, Venue
 
 logger = logging.getLogger(__name__)
@@ -59,7 +61,7 @@ class OrderCommand(Component):
         self._why_not = "its journal is being read"
         self.crash_point = crash_points(self.context, self.name)
         self._ending = threading.Event()
-        self._durable = Mailbox()
+        self._durable = LateMailbox(FACTS_HELD_S_MAX, FACTS_AFTER_REPLY_S)
         self.watch_mailbox(self._durable, lambda item: self.facts.add(*item))
         self.facts = FactsSource(self.incarnation, self.send, self._load_after)
         self.slow["cancel_all"] = self.cancel_all
@@ -131,6 +133,7 @@ class OrderCommand(Component):
                 answer(failure(request.correlation, result, asker))
             else:
                 answer(Reply(asker, request.correlation, True, pack(result)))
+            self._durable.ring()
 
         try:
             self._begin_command(request.operation, unpack(request.body, Arguments), reply, here)

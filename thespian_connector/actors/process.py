@@ -242,20 +242,45 @@ class Ticker:
         if every_s == self._every_s:
             return
         self._every_s = every_s
-        whole, part = divmod(round(every_s * 1e9), 1_000_000_000)
-        period = _TimeSpec(whole, part)
-        spec = _TimerSpec(period, period)
-        _check(_libc.timerfd_settime(self.fd, 0, ctypes.byref(spec), None))
+        period = _time_spec(every_s)
+        _set_timer(self.fd, _TimerSpec(period, period))
 
     def read(self) -> int:
         """Periods since the last read; 0 when woken for nothing (Thespian repeats watch messages)."""
-        try:
-            return int.from_bytes(os.read(self.fd, 8), "little")
-        except BlockingIOError:
-            return 0
+        return _read_timer(self.fd)
 
     def close(self) -> None:
         close_fd(self.fd)
+
+
+class Alarm:
+    """A timerfd on the monotonic clock: readable once, after a while. Any thread may set it."""
+
+    def __init__(self) -> None:
+        self.fd = private_fd(_check(_libc.timerfd_create(time.CLOCK_MONOTONIC, _TFD_FLAGS)))
+
+    def set(self, after_s: float) -> None:
+        """In place of what it was set to; `after_s` is above 0."""
+        _set_timer(self.fd, _TimerSpec(_time_spec(0.0), _time_spec(after_s)))
+
+    def read(self) -> bool:
+        """Whether it went off since the last read."""
+        return _read_timer(self.fd) > 0
+
+
+def _time_spec(seconds: float) -> _TimeSpec:
+    return _TimeSpec(*divmod(round(seconds * 1e9), 1_000_000_000))
+
+
+def _set_timer(fd: int, spec: _TimerSpec) -> None:
+    _check(_libc.timerfd_settime(fd, 0, ctypes.byref(spec), None))
+
+
+def _read_timer(fd: int) -> int:
+    try:
+        return int.from_bytes(os.read(fd, 8), "little")
+    except BlockingIOError:
+        return 0
 
 
 def started_ns(pid: int) -> int | None:

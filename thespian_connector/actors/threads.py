@@ -18,7 +18,7 @@ from typing import Any
 from thespian_connector.limits import WORKER_QUEUE_JOBS_MAX
 
 from .messages import ThreadAge
-from .process import EXIT_CRASHED, private_fd
+from .process import EXIT_CRASHED, Alarm, private_fd
 
 logger = logging.getLogger(__name__)
 
@@ -48,10 +48,42 @@ class Mailbox:
             os.eventfd_read(self.fd)
         except BlockingIOError:
             return []
+        return self._emptied()
+
+    def _emptied(self) -> list[Any]:
         taken = []
         while self._items:
             taken.append(self._items.popleft())
         return taken
+
+
+class LateMailbox(Mailbox):
+    """For what can wait a moment: the main thread is told of it when :meth:`ring` says so, or `late_s` after the first.
+    It shares a lock with every other thread, and a message of Thespian's takes longer than most of what they do."""
+
+    def __init__(self, late_s: float, ring_s: float) -> None:
+        """:param ring_s: from `ring` until the main thread is told."""
+        self._alarm = Alarm()
+        self.fd = self._alarm.fd
+        self._items = deque()
+        self._late_s, self._ring_s = late_s, ring_s
+        self._set = False
+
+    def put(self, item: Any) -> None:
+        self._items.append(item)
+        if not self._set:
+            self._set = True
+            self._alarm.set(self._late_s)
+
+    def ring(self) -> None:
+        if self._items:
+            self._alarm.set(self._ring_s)
+
+    def take(self) -> list[Any]:
+        if not self._alarm.read():
+            return []
+        self._set = False  # first: what comes from now on sets it anew
+        return self._emptied()
 
 
 class Worker:

@@ -13,7 +13,7 @@ import time
 from support.waiting import wait_until
 
 from thespian_connector.actors import process
-from thespian_connector.actors.threads import Mailbox, Worker
+from thespian_connector.actors.threads import LateMailbox, Mailbox, Worker
 
 
 def python(code: str) -> subprocess.Popen[str]:
@@ -123,6 +123,28 @@ def test_a_mailbox_wakes_and_hands_over_in_order() -> None:
     assert mailbox.take() == [0, 1, 2]
     assert not select.select([mailbox.fd], [], [], 0)[0]
     process.close_fd(mailbox.fd)
+
+
+def test_a_late_mailbox_wakes_when_it_is_rung_or_after_a_while() -> None:
+    mailbox = LateMailbox(late_s=3600, ring_s=0.001)
+    mailbox.ring()
+    assert not select.select([mailbox.fd], [], [], 0.1)[0], "nothing is in it"
+    for number in range(3):
+        mailbox.put(number)
+    assert not select.select([mailbox.fd], [], [], 0.1)[0]
+    assert mailbox.take() == []
+    mailbox.ring()
+    assert select.select([mailbox.fd], [], [], 60)[0]
+    assert mailbox.take() == [0, 1, 2]
+    assert not select.select([mailbox.fd], [], [], 0)[0]
+    process.close_fd(mailbox.fd)
+
+    unrung = LateMailbox(late_s=0.01, ring_s=0.001)
+    for number in range(2):  # each time anew
+        unrung.put(number)
+        assert select.select([unrung.fd], [], [], 60)[0]
+        assert unrung.take() == [number]
+    process.close_fd(unrung.fd)
 
 
 def test_a_worker_shows_that_it_lives_and_which_job_holds_it() -> None:
