@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from thespian_connector.actors import logs
 from thespian_connector.actors.settings import NAME_FORM, ExchangeSettings, Settings, StoreSettings, SystemSettings
-from thespian_connector.drivers.registry import VENUES, driver_for
+from thespian_connector.drivers.registry import VENUES, driver_for, trading_for
 from thespian_connector.limits import ROTATE_AFTER_S_MIN
 from thespian_connector.model import Channel, Environment
 from thespian_connector.model.errors import ConfigError, UsageError
@@ -291,7 +291,9 @@ def _check_urls(blame: _Blame, exchange: str, one: ExchangeSettings) -> None:
     if one.environment is Environment.PAPER and not one.urls:
         return  # gets a simulator of its own
     try:
-        driver_for(exchange).endpoints(one.environment, one.urls)
+        endpoints = driver_for(exchange).endpoints(one.environment, one.urls)
+        if one.enabled and one.api_key:
+            trading_for(exchange).private_url(endpoints)
     except ConfigError as error:
         words = str(error).removeprefix(f"{exchange}: ")
         named = re.match(r"urls\.(\w+)", words)

@@ -71,6 +71,11 @@ def test_an_override_sets_a_dotted_key(tmp_path: Path) -> None:
         ('[system]\nlog_level = "LOUD"\n', ["system.log_level", "DEBUG"]),
         ('[exchanges.bybit.urls]\nrest = "ftp://x"\n', ["exchanges.bybit.urls.rest", "scheme 'ftp'"]),
         ('[exchanges.binance.urls]\nrest = "ftp://x"\n', ["exchanges.binance.urls.rest", "scheme 'ftp'"]),
+        (
+            '[exchanges.binance]\napi_key = "env:K"\napi_secret = "env:K"\n'
+            '[exchanges.binance.urls]\nrest = "http://x"\nstream = "ws://x"\n',
+            ["exchanges.binance.urls.ws_api", "is missing", "account"],
+        ),
         ("[exchanges.bybit]\ndepth = 17\n", ["exchanges.bybit.depth", "17", "1, 50, 200, 1000"]),
         ("[exchanges.binance]\ndepth = 99999\n", ["exchanges.binance.depth", "99999"]),
         ('[exchanges.binance]\n[exchanges.bybit]\ndepth = "a"\n', ["exchanges.bybit.depth", "int"]),

@@ -166,7 +166,7 @@ class BinanceTrading(CancelReplacing):
     def private_url(self, endpoints: Endpoints) -> str:
         """:raises ConfigError: a paper environment without ``urls.ws_api``."""
         if not endpoints.ws_api:
-            raise ConfigError("binance: urls.ws_api is missing; the account's events come from there")
+            raise ConfigError("binance: urls.ws_api is missing; an account's events come from there")
         return endpoints.ws_api
 
     def private_login(self, request_id: int, auth: Auth) -> str:
