@@ -56,7 +56,6 @@ class Ledger:
 
     def apply(self, event: Event) -> tuple[str, ...]:
         """Folds one fact in. Returns the handles of the orders whose state it may have changed."""
-        fills: Sequence[FillReport] = ()
         match event:
             case PlaceIntended():
                 leg = self._leg(event.order.client_order_id)
@@ -69,13 +68,11 @@ class Ledger:
             case Answered():
                 leg = self._leg(event.client_order_id)
                 leg.answered(event)
-                fills = event.report.fills if event.report is not None else ()
             case Reported():
                 # Binance tells a canceled order under the id of its cancel in listings: the order's own id goes first.
                 known = self._by_order_id.get((event.report.native, event.report.order_id))
                 leg = self._leg(known or event.report.client_order_id)
                 leg.reported(event)
-                fills = event.report.fills
             case Absent():
                 leg = self._leg(event.client_order_id)
                 leg.absent(event)
@@ -87,12 +84,11 @@ class Ledger:
                     return ()
                 leg = found
                 leg.executed(event.fill, event.time_ns)
-                fills = (event.fill,)
             case BalancesTold():
                 self._tell_balances(event)
                 return ()
-        for fill in (*fills, *self._named(leg)):
-            self._positions.add(leg.fills[fill.execution_id])
+        self._named(leg)
+        self._count(leg)
         return (self.handle_of(leg.client_order_id),)
 
     def adds(self, event: VenueEvent) -> bool:
@@ -138,17 +134,21 @@ class Ledger:
             return None
         return self._leg(fill.client_order_id) if make else self._legs.get(fill.client_order_id)
 
-    def _named(self, leg: Leg) -> list[FillReport]:
-        """The leg's fills that came before it was known whose they are."""
+    def _named(self, leg: Leg) -> None:
         if not leg.order_id:
-            return []
+            return
         key = (leg.native, leg.order_id)
         if key not in self._by_order_id:
             self._by_order_id[key] = leg.client_order_id
-        waited = self._unclaimed.pop(key, [])
-        for event in waited:
+        for event in self._unclaimed.pop(key, ()):
             leg.executed(event.fill, event.time_ns)
-        return [event.fill for event in waited]
+
+    def _count(self, leg: Leg) -> None:
+        for fill, before in leg.new_fills():
+            if before is None:
+                self._positions.add(fill)
+            else:
+                self._positions.add(fill, before)
 
     def _chain(self, handle: str, successor: str) -> None:
         handle = self._handles.get(handle, handle)

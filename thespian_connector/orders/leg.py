@@ -21,6 +21,8 @@ from .kept import KeptLeg, as_told
 
 #: Word for the end of an order that the venue provably never got.
 NEVER_REACHED = "never_reached_venue"
+#: A fill, and what was told of it before, if it tells more than that.
+NewFill = tuple[FillReport, FillReport | None]
 
 
 class Leg:
@@ -33,6 +35,7 @@ class Leg:
         self.intent: PlaceIntended | None = None
         #: By execution id.
         self.fills: dict[str, FillReport] = {}
+        self._new_fills: list[NewFill] = []
         #: What the fills add up to, and what that cost in quote.
         self._traded = self._cost = ZERO
         self.created_ns = 0
@@ -85,12 +88,19 @@ class Leg:
         self._seen(time_ns)
 
     def _add(self, fill: FillReport) -> None:
-        if (known := self.fills.get(fill.execution_id)) is not None:
+        known = self.fills.get(fill.execution_id)
+        self._new_fills.append((fill, known))
+        if known is not None:
             self._traded = CONTEXT.subtract(self._traded, known.quantity)
             self._cost = CONTEXT.subtract(self._cost, CONTEXT.multiply(known.price, known.quantity))
         self.fills[fill.execution_id] = fill
         self._traded = CONTEXT.add(self._traded, fill.quantity)
         self._cost = CONTEXT.add(self._cost, CONTEXT.multiply(fill.price, fill.quantity))
+
+    def new_fills(self) -> list[NewFill]:
+        """Those that came since this was asked last."""
+        new, self._new_fills = self._new_fills, []
+        return new
 
     def absent(self, event: Absent) -> None:
         self._absent = True
@@ -164,7 +174,9 @@ class Leg:
     def again(cls, kept: KeptLeg) -> Leg:
         leg = cls(kept.client_order_id)
         leg.native, leg.order_id, leg.intent = kept.native, kept.order_id, kept.intent
-        leg.fills = {fill.execution_id: fill for fill in kept.fills}
+        for fill in kept.fills:
+            leg._add(fill)
+        leg._new_fills.clear()
         leg.created_ns, leg.updated_ns, leg.asked_ns = kept.created_ns, kept.updated_ns, kept.asked_ns
         leg._answer, leg._report, leg._absent = kept.answer, kept.report, kept.absent
         leg._told = {field: (time_ns, as_told(field, text)) for field, (time_ns, text) in kept.told.items()}

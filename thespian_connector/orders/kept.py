@@ -1,0 +1,120 @@
+"""What a snapshot keeps: each order as it stands, whole, to be forgotten in memory and had again; and what all add up
+to. As bytes they are msgpack, and say in which form they are written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from thespian_connector.model import OrderType, Side, TimeInForce
+from thespian_connector.model.errors import StoreError
+from thespian_connector.model.private import BalanceReport, FillReport, OrderReport
+
+from .events import AmendIntended, Answered, CancelIntended, Executed, Operation, PlaceIntended
+from .positions import Summed
+
+#: Of both records.
+FORM = 1
+
+#: How what a report told in a field is read again.
+_READ: dict[str, Callable[[str], object]] = {"side": Side, "type": OrderType, "time_in_force": TimeInForce}
+
+
+class KeptLeg(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """See `leg.Leg`. `told`: field -> (the venue's time of it, value as text). `named`: the venue's order id stands for
+    this leg."""
+
+    client_order_id: str
+    native: str = ""
+    order_id: str = ""
+    intent: PlaceIntended | None = None
+    fills: tuple[FillReport, ...] = ()
+    created_ns: int = 0
+    updated_ns: int = 0
+    asked_ns: int = 0
+    answer: Answered | None = None
+    report: OrderReport | None = None
+    told: dict[str, tuple[int, str]] = {}
+    absent: bool = False
+    operations: tuple[CancelIntended | AmendIntended, ...] = ()
+    settled: tuple[str, ...] = ()
+    accepted: tuple[str, ...] = ()
+    named: bool = False
+
+
+class KeptOrder(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`chain`: the ids that the handle stands for, () for itself alone; not every one needs to have a leg."""
+
+    form: int
+    handle: str
+    legs: tuple[KeptLeg, ...]
+    chain: tuple[str, ...] = ()
+
+    def names(self) -> list[str]:
+        """By which it is found: the ids of its legs, and what the venue calls them."""
+        names = [by_client_id(one.client_order_id) for one in self.legs]
+        return names + [by_order_id(one.native, one.order_id) for one in self.legs if one.named]
+
+
+class KeptAccount(Struct, frozen=True, kw_only=True):
+    """What is known beside the orders. `seen`: native -> (when its first order was, when one last changed)."""
+
+    form: int
+    balances: tuple[BalanceReport, ...]
+    balances_at: dict[str, int]
+    balances_told: int
+    unclaimed: tuple[Executed, ...]
+    positions: tuple[Summed, ...]
+    seen: dict[str, tuple[int, int]]
+    #: Fills from before it, of orders that are not known, are of orders that were dropped: they are counted.
+    dropped_ns: int
+    #: Commands without an answer: client order id, operation, its id.
+    unanswered: tuple[tuple[str, Operation, str], ...]
+
+
+_Kept = TypeVar("_Kept", KeptOrder, KeptAccount)
+_ENCODER = msgspec.msgpack.Encoder()
+_ORDERS = msgspec.msgpack.Decoder(KeptOrder)
+_ACCOUNTS = msgspec.msgpack.Decoder(KeptAccount)
+
+
+def by_client_id(client_order_id: str) -> str:
+    return f"={client_order_id}"
+
+
+def by_order_id(native: str, order_id: str) -> str:
+    return f"{native}={order_id}"
+
+
+def encode_kept(kept: KeptOrder | KeptAccount) -> bytes:
+    return _ENCODER.encode(kept)
+
+
+def decode_order(body: bytes) -> KeptOrder:
+    """:raises StoreError: it is none of this version."""
+    return _decode(_ORDERS, body)
+
+
+def decode_account(body: bytes) -> KeptAccount:
+    """:raises StoreError: it is none of this version."""
+    return _decode(_ACCOUNTS, body)
+
+
+def _decode(decoder: msgspec.msgpack.Decoder[_Kept], body: bytes) -> _Kept:
+    try:
+        kept = decoder.decode(body)
+    except (msgspec.DecodeError, TypeError) as error:
+        raise StoreError(f"a snapshot that this version cannot read ({error}); run the version that wrote it") from None
+    if kept.form != FORM:
+        raise StoreError(f"a snapshot of form {kept.form}, this version reads {FORM}; run the version that wrote it")
+    return kept
+
+
+def as_told(field: str, text: str) -> Any:
+    """A value of `KeptLeg.told` as the report had it."""
+    return _READ.get(field, Decimal)(text)
