@@ -86,8 +86,8 @@ class TradingCalls:
         :raises InvalidOrder: it cannot be; nothing was sent. TypeError: a float for money.
         :raises Refused: we declined (breaker, limit, deadline, an id that is taken); nothing was sent.
         :raises Rejected: the venue said no; or it provably never got there.
-        :raises OutcomeUnknown, AnswerLost, ServerFault: nobody knows yet. The system goes on finding out: `order` with
-            the error's `client_order_id` tells; or place it again under that id.
+        :raises OutcomeUnknown: nobody knows yet. The system goes on finding out: `order` with the error's
+            `client_order_id` tells; or place it again under that id.
         """
         name = self._make_id() if client_order_id is None else check_client_order_id(client_order_id)
         try:
@@ -131,7 +131,7 @@ class TradingCalls:
         """Cancels an order of ours; returns it as it ended. One that has ended already stays as it is.
 
         :raises OrderNotFound: no order of ours has that id.
-        :raises OutcomeUnknown, AnswerLost, ServerFault: nobody knows whether it was cancelled; do it again.
+        :raises OutcomeUnknown: nobody knows whether it was cancelled; do it again.
         """
         deadline = self._deadline(timeout_s)
         told = self._command("cancel", exchange, client_order_id, {"client_order_id": client_order_id}, deadline)
@@ -154,7 +154,7 @@ class TradingCalls:
         :param quantity: the new total, what is filled already included.
         :raises InvalidOrder: it cannot be; nothing was sent. TypeError: a float for money.
         :raises OrderNotFound: no order of ours has that id.
-        :raises OutcomeUnknown, AnswerLost, ServerFault: nobody knows whether it was changed; `order` tells.
+        :raises OutcomeUnknown: nobody knows whether it was changed; `order` tells.
         """
         try:
             total, limit = _money(quantity, "quantity"), _money(price, "price")
@@ -218,21 +218,28 @@ class TradingCalls:
         """The exchanges where the system has an account."""
         return self._client.ask("accounts", {}, list[str], _ASK_S)
 
-    def order(self, client_order_id: str) -> Order:
+    def order(self, client_order_id: str, exchange: str | None = None) -> Order:
         """The order of that id, whichever exchange it is at.
 
         :raises OrderNotFound: no exchange of this system knows it.
+        :raises UsageError: more than one does, and `exchange` does not say which is meant.
         """
         check_client_order_id(client_order_id)
+        found: list[Order] = []
         missing: ConnectorError | None = None
-        for exchange in self._trading():
+        for name in self._trading(exchange):
             try:
-                arguments = {"exchange": exchange, "client_order_id": client_order_id}
-                return self._client.ask("order", arguments, Order, _ASK_S)
+                arguments = {"exchange": name, "client_order_id": client_order_id}
+                found.append(self._client.ask("order", arguments, Order, _ASK_S))
             except OrderNotFound as error:
                 missing = missing or error
             except Refused as error:
                 missing = error  # it may be there
+        if len(found) > 1:
+            places = " and ".join(order.exchange for order in found)
+            raise UsageError(f"exchange: {places} each have an order {client_order_id}; say which is meant")
+        if found:
+            return found[0]
         assert missing is not None, "some exchange was asked"
         missing.client_order_id = client_order_id
         raise missing

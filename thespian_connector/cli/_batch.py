@@ -23,11 +23,11 @@ _TERMS = ("quantity", "price")
 _FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "place": (
         ("exchange", "symbol", "side"),
-        (*_TERMS, "type", "stop_price", "quote_quantity", "tif", "client_order_id", "timeout"),
+        (*_TERMS, "type", "stop_price", "quote_quantity", "tif", "time_in_force", "client_order_id", "timeout"),
     ),
     "cancel": (("client_order_id",), ("exchange", "timeout")),
     "amend": (("client_order_id",), (*_TERMS, "exchange", "timeout")),
-    "show": (("client_order_id",), ()),
+    "show": (("client_order_id",), ("exchange",)),
 }
 _MONEY = (*_TERMS, "stop_price", "quote_quantity")
 #: As the Connector's arguments are called.
@@ -105,9 +105,9 @@ class Batch:
             return connector.place_order(fields.pop("exchange"), fields.pop("symbol"), **fields)
         name = fields.pop("client_order_id")
         if op == "show":
-            return connector.order(name)
+            return connector.order(name, **fields)
         call = connector.cancel_order if op == "cancel" else connector.amend_order
-        return wherever(connector, fields.pop("exchange", None), lambda exchange: call(exchange, name, **fields))
+        return wherever(connector, fields.pop("exchange", None), name, lambda exchange: call(exchange, name, **fields))
 
     def _fail(self, name: object, error: ConnectorError) -> None:
         with self._lock:
@@ -160,17 +160,21 @@ def _command(line: bytes, number: int) -> dict[str, Any]:
             raise invalid(field, f"{op} has no such field; it has {', '.join((*needed, *possible))}")
         if value is None:
             continue
-        kinds, words = _kind(field)
+        kinds, words = _kind(field, value)
         if isinstance(value, bool) or not isinstance(value, kinds):
             raise invalid(field, words)
-        arguments[_NAMES.get(field, field)] = value
+        argument = _NAMES.get(field, field)
+        if argument in arguments:
+            raise invalid(field, "tif is the same; give one of them")
+        arguments[argument] = value
     return arguments
 
 
-def _kind(field: str) -> tuple[tuple[type, ...], str]:
+def _kind(field: str, value: object) -> tuple[tuple[type, ...], str]:
     """Of what type a field is, and what to say of another."""
     if field in _MONEY:
-        return (str, int), 'a float is no money; write it as a string, like "60000.1"'
+        words = "a float is no money" if isinstance(value, float) else "a number is meant"
+        return (str, int), f'{words}; write it as a string, like "60000.1"'
     if field == "timeout":
         return (int, float), "a number of seconds is meant"
     return (str,), "a string is meant"

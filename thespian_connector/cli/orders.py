@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -35,7 +36,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     _timeout(amend)
     amend.set_defaults(run=run_amend)
     show = commands.add_parser("show", help="an order with its fills")
-    show.add_argument("client_order_id", metavar="CLIENT_ID")
+    _client_id(show)
     show.set_defaults(run=run_show)
     listing = commands.add_parser("list", help="orders, oldest first")
     listing.add_argument("--open", action="store_true", help="only those that have not ended")
@@ -114,6 +115,7 @@ def run_cancel(args: argparse.Namespace) -> int:
         return wherever(
             connector,
             args.exchange,
+            args.client_order_id,
             lambda exchange: connector.cancel_order(exchange, args.client_order_id, timeout_s=args.timeout),
         )
 
@@ -125,6 +127,7 @@ def run_amend(args: argparse.Namespace) -> int:
         return wherever(
             connector,
             args.exchange,
+            args.client_order_id,
             lambda exchange: connector.amend_order(
                 exchange,
                 args.client_order_id,
@@ -138,7 +141,7 @@ def run_amend(args: argparse.Namespace) -> int:
 
 
 def run_show(args: argparse.Namespace) -> int:
-    return _one(args, "asking", lambda connector: connector.order(args.client_order_id))
+    return _one(args, "asking", lambda connector: connector.order(args.client_order_id, args.exchange))
 
 
 def _one(args: argparse.Namespace, words: str, call: Callable[[Connector], Order]) -> int:
@@ -196,13 +199,17 @@ def run_batch(args: argparse.Namespace) -> int:
         return Batch(connector, print_document).run(file)
 
 
-def wherever(connector: Connector, exchange: str | None, call: Callable[[str], T]) -> T:
-    """What `call` says of the exchange; of None: of the first that knows the order.
+def wherever(connector: Connector, exchange: str | None, client_order_id: str, call: Callable[[str], T]) -> T:
+    """What `call` says of the exchange; of None: of the one that knows the order.
 
-    :raises OrderNotFound: none does.
+    :raises OrderNotFound: none does. UsageError: more than one.
     """
-    from thespian_connector.model.errors import OrderNotFound, UsageError
+    from thespian_connector.model.errors import OrderNotFound, Refused, UsageError
 
+    if exchange is None:
+        # Who is just restarting, or has not heard of it yet, may know it all the same: then each is tried.
+        with contextlib.suppress(OrderNotFound, Refused):
+            exchange = connector.order(client_order_id).exchange
     missing: ConnectorError | None = None
     for name in [exchange] if exchange is not None else connector.accounts():
         try:

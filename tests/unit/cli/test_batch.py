@@ -11,7 +11,7 @@ import pytest
 
 from thespian_connector.cli._batch import Batch
 from thespian_connector.model import Order, OrderStatus, OrderType, Side
-from thespian_connector.model.errors import InvalidOrder, OrderNotFound, OutcomeUnknown, Refused
+from thespian_connector.model.errors import InvalidOrder, OrderNotFound, OutcomeUnknown, Refused, UsageError
 
 PLACE = {"op": "place", "exchange": "bybit", "symbol": "BTC/USDT", "side": "buy", "quantity": "0.01", "price": "60000"}
 
@@ -23,6 +23,8 @@ class FakeConnector:
         self.calls: list[tuple[str, str, str, dict[str, Any]]] = []
         self.waits: dict[str, threading.Event] = {}
         self.fails: dict[str, Exception] = {}
+        #: Where orders are known to be.
+        self.at: dict[str, list[str]] = {}
 
     def accounts(self) -> list[str]:
         return ["binance", "bybit"]
@@ -54,8 +56,11 @@ class FakeConnector:
     def amend_order(self, exchange: str, client_order_id: str, **fields: Any) -> Order:
         return self._done("amend", exchange, client_order_id, OrderStatus.NEW, fields)
 
-    def order(self, client_order_id: str) -> Order:
-        return self._done("show", "bybit", client_order_id, OrderStatus.NEW, {})
+    def order(self, client_order_id: str, exchange: str | None = None) -> Order:
+        places = [exchange] if exchange is not None else self.at.get(client_order_id, ["bybit"])
+        if len(places) != 1:
+            raise UsageError(f"{places} have it")
+        return self._done("show", places[0], client_order_id, OrderStatus.NEW, {})
 
 
 def run(connector: FakeConnector, *lines: Any) -> tuple[int, list[dict[str, Any]]]:
@@ -88,7 +93,25 @@ def test_a_cancel_finds_the_exchange_and_without_an_id_the_line_is_named() -> No
     connector = FakeConnector()
     code, answers = run(connector, b"\n", {"op": "cancel", "client_order_id": "a"})
     assert (code, [one["id"] for one in answers]) == (0, [2])
-    assert connector.calls == [("cancel", "bybit", "a", {})]
+    assert connector.calls[-1] == ("cancel", "bybit", "a", {})
+
+
+def test_an_order_that_no_exchange_tells_of_is_tried_at_each() -> None:
+    connector = FakeConnector()
+    connector.fails["a"] = OrderNotFound("not yet")
+    run(connector, {"op": "cancel", "client_order_id": "a"})
+    assert [call[:2] for call in connector.calls] == [("show", "bybit"), ("cancel", "bybit")]
+
+
+def test_an_id_that_two_exchanges_know_is_not_guessed() -> None:
+    connector = FakeConnector()
+    connector.at["a"] = ["binance", "bybit"]
+    code, [answer] = run(connector, {"op": "cancel", "client_order_id": "a"})
+    assert (code, answer["error"]["type"], connector.calls) == (1, "UsageError", [])
+    code, [answer] = run(connector, {"op": "cancel", "client_order_id": "a", "exchange": "bybit"})
+    assert (code, answer["status"]) == (0, "CANCELED")
+    code, [answer] = run(connector, {"op": "show", "client_order_id": "a", "exchange": "binance"})
+    assert (code, answer["exchange"]) == (0, "binance")
 
 
 def test_the_quick_are_answered_before_the_slow() -> None:
@@ -112,7 +135,7 @@ def test_commands_of_one_order_keep_their_order() -> None:
     lines = [{"id": 1, **PLACE, "client_order_id": "a"}, {"id": 2, "op": "amend", "client_order_id": "a", "price": "1"}]
     lines.append({"id": 3, "op": "show", "client_order_id": "a"})
     _, answers = run(connector, *lines)
-    assert [call[0] for call in connector.calls] == ["place", "amend", "show"]
+    assert [call[0] for call in connector.calls] == ["place", "show", "amend", "show"], "an amend looks where it is"
     assert [one["id"] for one in answers] == [1, 2, 3]
 
 
@@ -128,6 +151,8 @@ def test_commands_of_one_order_keep_their_order() -> None:
         ({**PLACE, "price": 60000.1}, "line 1: price: a float is no money"),
         ({**PLACE, "side": 1}, "line 1: side: a string is meant"),
         ({**PLACE, "timeout": "5"}, "line 1: timeout: a number of seconds"),
+        ({**PLACE, "tif": "ioc", "time_in_force": "gtc"}, "line 1: time_in_force: tif is the same"),
+        ({**PLACE, "quantity": True}, "line 1: quantity: a number is meant"),
         ({"op": "amend", "price": "1"}, "line 1: client_order_id: amend needs it"),
     ],
 )

@@ -154,13 +154,14 @@ def test_cancel_and_amend_find_the_exchange(played: Played) -> None:
     assert run("order cancel tc-a") == 0
     assert run("order amend tc-a --quantity 2 --price 3 --exchange bybit") == 0
     assert played.calls == [
-        ("cancel_order", ("binance", "tc-a"), {}),
+        ("order", ("tc-a",), {}),
+        ("cancel_order", ("bybit", "tc-a"), {}),
         ("amend_order", ("bybit", "tc-a"), {"quantity": "2", "price": "3"}),
     ]
     played.answer = OrderNotFound("none", client_order_id="tc-b")
     played.calls.clear()
     assert run("order cancel tc-b") == 1
-    assert [args for _, args, _ in played.calls] == [("binance", "tc-b"), ("bybit", "tc-b")]
+    assert [args for _, args, _ in played.calls] == [("tc-b",), ("binance", "tc-b"), ("bybit", "tc-b")]
 
 
 def test_lists(played: Played, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from thespian_connector import Connector, FeeRates, Fill, Order, OrderStatus, OrderType, Position, Side
 from thespian_connector.actors.settings import OrderSettings
@@ -24,6 +25,7 @@ from thespian_connector.model.errors import (
     OutcomeUnknown,
     Refused,
     Rejected,
+    ServerFault,
     UsageError,
 )
 from thespian_connector.system.runtime import SystemFile
@@ -172,13 +174,27 @@ def test_a_system_that_is_not_there_is_not_waited_for(monkeypatch: pytest.Monkey
     assert len(client.asked) == 1
 
 
-@pytest.mark.parametrize("error", [DuplicateClientOrderId("taken"), AnswerLost("gone"), DeadlineExceeded("not sent")])
+@pytest.mark.parametrize(
+    "error", [DuplicateClientOrderId("taken"), OrderNotFound("gone"), DeadlineExceeded("not sent")]
+)
 def test_an_error_of_the_order_is_the_last_word(error: ConnectorError) -> None:
     made, client = connector(place=[error])
     with pytest.raises(type(error)) as caught:
         place(made, client_order_id="mine-1")
     assert caught.value.client_order_id == "mine-1"
     assert len(client.asked) == 1
+
+
+@pytest.mark.parametrize("error", [AnswerLost("HTTP 502"), ServerFault("HTTP 502"), OutcomeUnknown("-1007")])
+def test_an_error_that_leaves_it_open_names_the_order_and_where_to_look(error: ConnectorError) -> None:
+    made, client = connector(place=[error])
+    with pytest.raises(OutcomeUnknown) as caught:
+        place(made)
+    name = client.of("place")[0]["order"]["client_order_id"]
+    assert caught.value.client_order_id == name
+    assert f"order show {name}" in str(caught.value)
+    assert str(error) in str(caught.value)
+    assert (caught.value.retry, caught.value.exit_code) == ("never", 5)
 
 
 def test_an_acknowledgement_is_followed_to_the_venue_s_word() -> None:
@@ -339,7 +355,7 @@ def test_cancel_all_of_everybody() -> None:
 def test_cancel_all_tries_all_before_it_fails() -> None:
     failing = [AnswerLost("gone"), order(OrderStatus.CANCELED)]
     made, client = connector(orders=[[order(name="a"), order(name="b")]], cancel=failing)
-    with pytest.raises(AnswerLost) as caught:
+    with pytest.raises(OutcomeUnknown, match="gone") as caught:
         made.cancel_all("bybit")
     assert caught.value.client_order_id in ("a", "b")
     assert len(client.of("cancel")) == 2
@@ -353,6 +369,15 @@ def test_an_order_is_looked_for_at_every_exchange() -> None:
     made, client = connector(accounts=[["binance", "bybit"]], order=[OrderNotFound("none"), found])
     assert made.order("a") == found
     assert [one["exchange"] for one in client.of("order")] == ["binance", "bybit"]
+
+
+def test_an_id_that_two_exchanges_know_must_be_told_apart() -> None:
+    answers = [order(), replace(order(), exchange="binance")]
+    made, client = connector(accounts=[["bybit", "binance"]], order=[*answers, answers[1]])
+    with pytest.raises(UsageError, match="bybit and binance each have an order a; say which"):
+        made.order("a")
+    assert made.order("a", "binance") == answers[1]
+    assert [one["exchange"] for one in client.of("order")] == ["bybit", "binance", "binance"]
 
 
 def test_an_order_is_not_said_to_be_missing_while_somebody_cannot_tell() -> None:
