@@ -320,6 +320,8 @@ STORE_BUSY_S_MAX = 5.0
 
 #: A file up to this size is checked whole when it is opened. A larger one takes seconds: what is read of it is checked.
 STORE_CHECKED_BYTES_MAX = 64_000_000
+#: Entries that one query reads. The rest is read by the next.
+STORE_READ_ROWS_MAX = 1_000
 
 # -- what is kept of orders (orders/kept.py, actors/keeping.py)
 
@@ -365,7 +367,7 @@ FACTS_ASK_AGAIN_S = 3.0
 #: What a command made durable is told while the venue has not answered it, at the latest; and else so long after its
 #: reply: to tell it takes the processor from the request, and from the reply.
 FACTS_HELD_S_MAX = 0.05
-FACTS_AFTER_REPLY_S = 0.001
+FACTS_AFTER_REPLY_S = 0.0002
 #: One commit of a journal. A longer one means a hung disk, and the process is replaced.
 COMMAND_THREAD_SILENT_S_MAX = 10.0
 
