@@ -48,6 +48,8 @@ def check(one: Trader, order: Any, report: OrderReport) -> None:
     assert report.client_order_id == order.client_order_id == true["client_order_id"]
     assert report.order_id == true["order_id"]
     assert text(report.filled or D(0)) == true["filled"]
+    if report.status is not None and report.status.terminal:
+        assert report.status.value == true["status"]
     told = {fill.execution_id: fill for fill in one.rest.fills("BTCUSDT", report.order_id, 0, soon())}
     assert set(told) == {fill["execution_id"] for fill in true["fills"]}
     for fill in true["fills"]:

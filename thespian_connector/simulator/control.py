@@ -77,10 +77,10 @@ class Control:
 
     async def _truth(self, request: web.Request) -> web.Response:
         venue = self._venue(request)
-        account = venue.account
+        account, told = venue.account, self._fronts[venue.name].told
         documents = {
             "account": lambda: {"accounts": [account.document()], **account.document()},
-            "orders": lambda: [order.document() for order in venue.orders],
+            "orders": lambda: [{**order.document(), "status": told(order).value} for order in venue.orders],
             "balances": account.balances,
             "requests": lambda: list(venue.requests),
             "usage": venue.usage.document,

@@ -180,7 +180,7 @@ class SimOrder:
         return self.quantity - self.filled - self.prevented if self.open and self.quantity is not None else ZERO
 
     def document(self) -> dict[str, Any]:
-        """As ``/truth/<venue>/orders`` tells it."""
+        """As ``/truth/<venue>/orders`` tells it, but for the status: that is the venue's word."""
         return {
             "client_order_id": self.ticket.client_id,
             "order_id": str(self.order_id),

@@ -28,7 +28,12 @@ def status_word(order: SimOrder) -> str:
     """The order's status in Binance's words."""
     if order.status is OrderStatus.EXPIRED and order.reason is Reason.SELF_TRADE:
         return "EXPIRED_IN_MATCH"
-    return "EXPIRED" if order.status is OrderStatus.REJECTED else order.status.value
+    return told(order).value
+
+
+def told(order: SimOrder) -> OrderStatus:
+    """What the venue's word for it means: Binance has no REJECTED for an order that it once took."""
+    return OrderStatus.EXPIRED if order.status is OrderStatus.REJECTED else order.status
 
 
 def stamp(time_ns: int, factor: int) -> int:

@@ -10,6 +10,7 @@ An order's way: `private_rest` or `trade_socket` -> `auth` (key, clock, signatur
 """
 
 from .app import make_app, truth_stream, urls
+from .order_views import told
 from .settings import SETTINGS
 
-__all__ = ["SETTINGS", "make_app", "truth_stream", "urls"]
+__all__ = ["SETTINGS", "make_app", "told", "truth_stream", "urls"]

@@ -91,6 +91,15 @@ def asked_of(order: SimOrder) -> NewOrder:
     return order.ticket.asked
 
 
+_ENDS = {
+    "Filled": OrderStatus.FILLED,
+    "Rejected": OrderStatus.REJECTED,
+    "Deactivated": OrderStatus.CANCELED,
+    "PartiallyFilledCanceled": OrderStatus.CANCELED,
+    "Cancelled": OrderStatus.CANCELED,
+}
+
+
 def status(order: SimOrder) -> str:
     """``orderStatus``. A market order by quote amount that left dust is PartiallyFilledCanceled, as at Bybit."""
     if order.open:
@@ -104,6 +113,11 @@ def status(order: SimOrder) -> str:
     if not order.working:
         return "Deactivated"
     return "PartiallyFilledCanceled" if order.filled else "Cancelled"
+
+
+def told(order: SimOrder) -> OrderStatus:
+    """What the word of an order that has ended means: Bybit knows no EXPIRED, and dust is a cancelled rest."""
+    return _ENDS.get(status(order), order.status)
 
 
 def _dust(order: SimOrder) -> Decimal:
