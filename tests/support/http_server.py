@@ -39,6 +39,9 @@ class Reply(NamedTuple):
         return "\r\n".join([*lines, "", ""]).encode() + self.body
 
 
+#: How a client that speaks TLS begins.
+_TLS_HANDSHAKE = b"\x16"
+
 #: Close the connection without an answer; the client sees a reset.
 RESET = Reply(raw=b"")
 
@@ -102,6 +105,12 @@ class HttpServer:
     def _serve(self, connection: socket.socket) -> None:
         try:
             with connection, connection.makefile("rb") as reader:
+                if connection.recv(1, socket.MSG_PEEK) == _TLS_HANDSHAKE:  # it need not hold the end of a line
+                    connection.sendall(b"HTTP/1.1 400 This is no TLS\r\n\r\n")
+                    connection.shutdown(socket.SHUT_WR)
+                    while connection.recv(65536):
+                        pass
+                    return
                 while (asked := _read(reader)) is not None:
                     with self._lock:
                         self.asked.append(asked)
@@ -116,7 +125,7 @@ class HttpServer:
                     if reply.raw is not None:
                         return
         except (OSError, ValueError):
-            return  # the client went away, or does not speak HTTP (a TLS hello)
+            return  # the client went away, or does not speak HTTP
 
     def _send(self, connection: socket.socket, reply: Reply) -> None:
         encoded = reply.encoded()
