@@ -86,7 +86,7 @@ def test_answers_to_orders_tell_what_others_spent_of_the_account_s_limits(pair: 
     def told() -> bool:
         venue.measure_clock()
         with contextlib.suppress(Rejected):
-            trade.place(order, BTC, time.monotonic() + 5)
+            trade.place(order, BTC, time.monotonic() + 60)
         return in_ten_seconds(venue).used >= 4000
 
     wait_until(told, 60, "what the header says is in the budget")

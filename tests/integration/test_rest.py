@@ -55,10 +55,15 @@ ORDER = RestRequest(
 )
 
 
+#: By a venue's clock a minute, in which it counts what is used, has just begun when the test begins.
+BEGUN_MS = 1_700_000_041_000
+
+
 class Venue:
     """A script of replies for everything but the time; the last one repeats."""
 
     def __init__(self, *replies: Reply | Callable[[Asked], Reply]) -> None:
+        self.made = time.monotonic()
         self.replies = list(replies) or [document(DEPTH)]
         self.used = 1
         self.time_replies: list[Reply] = []
@@ -67,7 +72,8 @@ class Venue:
         if asked.target.endswith(TIME):
             if self.time_replies:
                 return self.time_replies.pop(0)
-            return document({"serverTime": time.time_ns() // 1_000_000}, X_MBX_USED_WEIGHT_1M=str(self.used))
+            now_ms = BEGUN_MS + int((time.monotonic() - self.made) * 1000)
+            return document({"serverTime": now_ms}, X_MBX_USED_WEIGHT_1M=str(self.used))
         reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
         return reply(asked) if callable(reply) else reply
 
@@ -243,9 +249,10 @@ class TestWhatBecameOfIt:
         assert len(each.asked()) == 1
 
     def test_silence(self, start: Start) -> None:
-        each = start(Reply(hold=threading.Event()), timeout_s=0.1)
+        each = start(Reply(hold=threading.Event()), timeout_s=1.0)
+        each.market.time_ns()  # what is used is known: the order is the next request
         assert type(self.once(each)) is AnswerLost
-        assert len(each.asked()) == 1
+        wait_until(lambda: len(each.asked()) == 1, 60, "it had been sent")
 
     @pytest.mark.parametrize(
         "raw",
@@ -263,7 +270,7 @@ class TestWhatBecameOfIt:
     def test_an_answer_that_trickles_beyond_the_deadline(self, start: Start) -> None:
         each = start(Reply(b"x" * 1000, trickle_s=0.02))
         each.market.time_ns()
-        error = self.once(each, deadline_s=0.3)
+        error = self.once(each, deadline_s=3.0)
         assert type(error) is AnswerLost
         assert "not whole in time" in error.message
 
@@ -459,7 +466,7 @@ class TestBudget:
         each = start(document(DEPTH, X_MBX_USED_WEIGHT_1M="6000"))
         each.client.call(GET)
         with pytest.raises(LimitExceeded) as caught:
-            each.client.call(GET, deadline_s=0.2)
+            each.client.call(GET, deadline_s=10.0)
         assert caught.value.retry_after_s > 0
         assert len(each.asked()) == 1
 
@@ -480,7 +487,7 @@ class TestBudget:
         with pytest.raises(kind):
             each.client.call(GET)
         other = Budget(each.budget.path, driver_for(exchange).limits)
-        assert other.try_acquire("requests", 1, Priority.CANCEL) == pytest.approx(seconds, abs=3)
+        assert other.try_acquire("requests", 1, Priority.CANCEL) == pytest.approx(seconds, abs=20)
         other.close()
 
     @pytest.mark.parametrize(
@@ -523,7 +530,7 @@ class TestBudget:
     def test_bybit_needs_no_question_and_starts_with_a_loan(self, start: Start) -> None:
         each = start(document({"retCode": 0, "retMsg": "OK", "result": {}, "time": 1}), exchange="bybit")
         for n in range(20):
-            each.client.call(RestRequest(method="GET", path=f"/v5/{n}"), deadline_s=0.5)
+            each.client.call(RestRequest(method="GET", path=f"/v5/{n}"), deadline_s=3.0)
         assert len(each.server.asked) == 20
 
 
@@ -535,9 +542,9 @@ def test_measuring_the_clock_tells_the_budget_where_minutes_end(start: Start) ->
     venue.time_replies = [document({"serverTime": time.time_ns() // 1_000_000 + ahead_ms})] * 9
     clock = ClockOffset()
     each.market.measure_clock(clock)
-    assert clock.now_ms() - time.time() * 1000 == pytest.approx(ahead_ms, abs=500)
+    assert clock.now_ms() - time.time() * 1000 == pytest.approx(ahead_ms, abs=5_000)
     with each.budget._ledger.transaction() as state:
-        assert (state.now_ns + state.offset_ns - time.time_ns()) / 1e6 == pytest.approx(ahead_ms, abs=500)
+        assert (state.now_ns + state.offset_ns - time.time_ns()) / 1e6 == pytest.approx(ahead_ms, abs=5_000)
 
 
 def test_a_caller_is_told_when_a_request_is_written_and_before_its_answer_is_read(start: Start) -> None:
