@@ -241,6 +241,18 @@ def test_an_order_grows_and_moves(desk: Desk) -> None:
     wait_until(lambda: price not in {row.price for row in desk.one.rest.open_orders("BTCUSDT", soon())}, 60, "gone")
 
 
+def test_an_amendment_to_what_it_is_already_sends_nothing_that_could_cost_its_place(desk: Desk) -> None:
+    if desk.one.exchange != "binance":
+        pytest.skip("it amends in place")
+    order = desk.resting(quantity="0.02")
+    before = desk.one.true_order(order)["order_id"]
+    for terms in (("0.02", None), (None, order.price), ("0.02", order.price)):
+        assert desk.amend(order.client_order_id, *terms).result(60).status is OrderStatus.NEW
+    assert (desk.one.true_order(order)["order_id"], desk.one.true_order(order)["status"]) == (before, "NEW")
+    writes = [row["op"] for row in desk.one.simulator.truth("binance", "requests")]
+    assert writes == ["place"]
+
+
 def test_an_amendment_of_which_only_the_cancel_is_done_says_so(desk: Desk) -> None:
     if desk.one.exchange != "binance":
         pytest.skip("it amends in place")

@@ -143,6 +143,8 @@ class Procedures:
         if order.status.terminal:
             raise Rejected(f"amend: the order has ended: {order.status}", client_order_id=handle)
         check_amendment(order.type, quantity, price, order.filled, instrument)
+        if way is not AmendWay.IN_PLACE and quantity in (None, order.quantity) and price in (None, order.price):
+            return order  # another in its place would go to the end of the queue, for nothing
         number = len(self._ledger.chain_of(handle))
         successor = None if way is AmendWay.IN_PLACE else successor_id(handle, number)
         intent = AmendIntended(
