@@ -31,7 +31,7 @@ from .model.errors import (
     UsageError,
 )
 from .orders.doubts import last_word, unknown
-from .orders.ids import check_client_order_id, make_client_order_id
+from .orders.ids import check_client_order_id, check_known_as, make_client_order_id
 
 if TYPE_CHECKING:
     from .model import OrderBook, Ticker
@@ -133,6 +133,7 @@ class TradingCalls:
         :raises OrderNotFound: no order of ours has that id.
         :raises OutcomeUnknown: nobody knows whether it was cancelled; do it again.
         """
+        check_known_as(client_order_id)
         deadline = self._deadline(timeout_s)
         told = self._command("cancel", exchange, client_order_id, {"client_order_id": client_order_id}, deadline)
         told = self._follow(told, _ended, deadline)
@@ -160,6 +161,7 @@ class TradingCalls:
             total, limit = _money(quantity, "quantity"), _money(price, "price")
         except ValueError as error:
             raise InvalidOrder(str(error), client_order_id=client_order_id) from None
+        check_known_as(client_order_id)
         deadline = self._deadline(timeout_s)
 
         def amended(now: Order) -> bool:
@@ -224,7 +226,7 @@ class TradingCalls:
         :raises OrderNotFound: no exchange of this system knows it.
         :raises UsageError: more than one does, and `exchange` does not say which is meant.
         """
-        check_client_order_id(client_order_id)
+        check_known_as(client_order_id)
         found: list[Order] = []
         missing: ConnectorError | None = None
         for name in self._trading(exchange):
@@ -324,6 +326,8 @@ class TradingCalls:
     def _deadline(self, timeout_s: float | None) -> float:
         """On the monotonic clock, which all processes of a host share."""
         seconds = self._client.system.orders.timeout_s if timeout_s is None else timeout_s
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+            raise UsageError(f"timeout_s: {seconds!r} is no number of seconds")
         if not 0 < seconds <= ORDER_TIMEOUT_S_MAX:
             raise UsageError(f"timeout_s: {seconds:g} is not above 0 and at most {ORDER_TIMEOUT_S_MAX:g}")
         return time.monotonic() + seconds

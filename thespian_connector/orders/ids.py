@@ -9,6 +9,8 @@ from thespian_connector.model.errors import InvalidOrder, UsageError
 #: Binance's FIX page gives the pattern, Bybit's "Place Order" page the length and the letters.
 CLIENT_ORDER_ID = re.compile(r"[A-Za-z0-9_-]{1,36}", re.ASCII)
 PREFIX = re.compile(r"[A-Za-z0-9]{1,8}", re.ASCII)
+#: Longer than any venue's own id, or a client's there.
+FOREIGN_ID_CHARS_MAX = 64
 #: Ids that we make are `prefix-token`; a token is 20 of these letters: 100 bits of randomness.
 ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 TOKEN_LENGTH = 20
@@ -36,6 +38,15 @@ def check_client_order_id(client_order_id: str) -> str:
             f"client_order_id: {client_order_id!r:.60} is not 1 to 36 of A-Z a-z 0-9 _ -; leave it out to get one"
         )
     return client_order_id
+
+
+def check_known_as(client_order_id: str) -> None:
+    """What an order is looked for by: those of others may have ids that we would not make.
+
+    :raises InvalidOrder: no text, or too long for any venue.
+    """
+    if not isinstance(client_order_id, str) or not 1 <= len(client_order_id) <= FOREIGN_ID_CHARS_MAX:
+        raise InvalidOrder(f"client_order_id: {client_order_id!r:.60} is no order's id")
 
 
 def is_ours(client_order_id: str, prefix: str) -> bool:

@@ -130,6 +130,7 @@ def test_a_float_is_no_money(field: str) -> None:
         ("client_order_id", "a b"),
         ("timeout_s", 0),
         ("timeout_s", 61),
+        ("timeout_s", "5"),
     ],
 )
 def test_what_cannot_be_names_its_field(field: str, value: Any) -> None:
@@ -369,6 +370,21 @@ def test_an_order_is_looked_for_at_every_exchange() -> None:
     made, client = connector(accounts=[["binance", "bybit"]], order=[OrderNotFound("none"), found])
     assert made.order("a") == found
     assert [one["exchange"] for one in client.of("order")] == ["binance", "bybit"]
+
+
+@pytest.mark.parametrize("name", [None, "", 7, "x" * 65])
+def test_what_is_no_id_is_not_asked_for(name: Any) -> None:
+    made, client = connector(accounts=[["binance"]])
+    for call in (made.order, lambda it: made.cancel_order("binance", it), lambda it: made.amend_order("binance", it)):
+        with pytest.raises(InvalidOrder, match="client_order_id"):
+            call(name)
+    assert client.asked == []
+
+
+def test_an_order_of_another_is_found_under_the_id_that_it_has() -> None:
+    found = order(name="web:1/a.b")
+    made, _ = connector(accounts=[["binance"]], order=[found])
+    assert made.order("web:1/a.b") == found
 
 
 def test_an_id_that_two_exchanges_know_must_be_told_apart() -> None:
