@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from support.market import MarketFeed
+from support.market import PATIENT, MarketFeed
 from support.simulator import Simulator
 from support.waiting import wait_until
 
@@ -31,8 +31,8 @@ def tape(feed: MarketFeed, symbol: str) -> list[str]:
 def same_tape(feed: MarketFeed, reference: MarketFeed) -> None:
     """Every trade that a plain connection brought meanwhile, once and in order."""
     for symbol in SYMBOLS:
-        ours, theirs = tape(feed, symbol), tape(reference, symbol)
-        assert len(ours) > 50, "too few trades to prove anything"
+        wait_until(lambda s=symbol: len(tape(feed, s)) > 50, 60, "enough trades to prove something")  # type: ignore[misc]  # binds the loop's value
+        ours = tape(feed, symbol)
         wait_until(lambda s=symbol, last=ours[-1]: last in tape(reference, s), 60, "the reference is as far")  # type: ignore[misc]  # binds the loop's values
         theirs = tape(reference, symbol)
         start, end = theirs.index(ours[0]), theirs.index(ours[-1])
@@ -44,30 +44,41 @@ def test_rotation_is_not_noticed(simulator: Simulator, venue: str, depth: int, r
     with ExitStack() as stack:
         reference = stack.enter_context(
             MarketFeed(
-                simulator, venue, tmp_path / "r", symbols=SYMBOLS, channels=[Channel.BOOK, Channel.TRADE], every=0
+                simulator,
+                venue,
+                tmp_path / "r",
+                symbols=SYMBOLS,
+                channels=[Channel.BOOK, Channel.TRADE],
+                every=0,
+                timing=PATIENT,
             )
         )
         reference.wait_trust(Trust.LIVE)
-        feed = stack.enter_context(
-            MarketFeed(
-                simulator,
-                venue,
-                tmp_path / "f",
-                symbols=SYMBOLS,
-                channels=list(Channel),
-                depth=depth,
-                every=5,
-                redundancy=redundancy,
-                rotate_after_s=3,
-            )
+        most = 0
+
+        def look(_: object) -> None:
+            nonlocal most
+            most = max(most, len(feed.session.connections))
+
+        feed = MarketFeed(
+            simulator,
+            venue,
+            tmp_path / "f",
+            symbols=SYMBOLS,
+            channels=list(Channel),
+            depth=depth,
+            every=5,
+            redundancy=redundancy,
+            rotate_after_s=3,
+            timing=PATIENT,
+            on_event=look,
         )
+        stack.enter_context(feed)
         for symbol in SYMBOLS:
             feed.wait_trust(Trust.LIVE, symbol)
-        most = 0
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while feed.session.counters.get("rotations", 0) < ROTATIONS:
             assert time.monotonic() < deadline, feed.session.counters
-            most = max(most, simulator.truth(venue, "usage")["sockets_open"])
             feed.compare(5)
         feed.compare(20)
         assert [marker.what for marker in feed.events if hasattr(marker, "what")] == ["live"] * len(SYMBOLS)
@@ -75,5 +86,5 @@ def test_rotation_is_not_noticed(simulator: Simulator, venue: str, depth: int, r
         assert counters["gaps"] == 0
         assert counters.get("trades_missed", 0) == 0
         assert counters["connects"] >= ROTATIONS + redundancy
-        assert most >= 1 + redundancy + 1, "the new one was never open beside the old one"
+        assert most >= redundancy + 1, "the new one was never open beside the old one"
         same_tape(feed, reference)

@@ -20,6 +20,21 @@ from thespian_connector.net.rest import RestClient
 from .simulator import Simulator
 from .waiting import wait_until
 
+#: For tests of what is not about being late: a machine that stalls for seconds makes no book STALE.
+PATIENT = FeedTiming(
+    connect_s=60,
+    ack_s=60,
+    snapshot_deadline_s=60,
+    behind_grace_s=20,
+    stale_rest_s=60,
+    stale_stream_s=60,
+    silent_reconnect_s=120,
+    pong_s=60,
+    resubscribe_s=60,
+    lag_stale_s=60,
+    held_up_s=60,
+)
+
 
 class MarketFeed:
     """``with MarketFeed(simulator, "binance", tmp_path) as feed``: samples of its LIVE books come out of `samples`.
@@ -55,7 +70,7 @@ class MarketFeed:
         self._then = on_event
         self.budget = Budget.for_venue(driver, endpoints.rest, directory)
         self.rest = MarketRest(driver, RestClient(driver, endpoints.rest, budget=self.budget))
-        instruments = {instrument.symbol: instrument for instrument in self.rest.instruments(deadline_s=10)}
+        instruments = {instrument.symbol: instrument for instrument in self.rest.instruments(deadline_s=60)}
         self.session = FeedSession(
             driver,
             endpoints,
