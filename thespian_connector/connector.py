@@ -25,6 +25,7 @@ from .model import BestPrices, Channel, Instrument, MergedBook, OrderBook, Ticke
 from .model.errors import Refused, UnknownChannel, UnknownExchange, UnknownSymbol, UsageError, shown
 from .system.client import Client
 from .system.config import system_name
+from .system.recent import Recent
 from .system.runtime import Runtime
 from .trading_api import TradingCalls
 
@@ -52,6 +53,7 @@ class Connector(TradingCalls):
         self.system = system
         self._owned = owned
         self._client = Client(Runtime(system))
+        self._recent = Recent()
 
     # -- life
 

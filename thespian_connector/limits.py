@@ -332,6 +332,10 @@ ENTRIES_KEPT = 10_000
 #: Entries, or orders whose time is over, that are removed in one transaction; so many transactions after each snapshot.
 PRUNE_ROWS_MAX = 500
 PRUNES_A_SNAPSHOT_MAX = 8
+#: Orders whose time is over are dropped no sooner after a start: what was missed meanwhile is told first. They stay so
+#: much longer than what is told of unknown orders is believed to be new: the clocks of venues differ from ours.
+DROP_AFTER_S = 3_600.0
+DROP_MARGIN_S = 3_600.0
 #: Orders in memory that have ended and are in the snapshot. More are forgotten until they are asked for.
 ENDED_IN_MEMORY_MAX = 1_000
 #: Fills of one symbol that are told one by one in the snapshot, and for how long: they may come in another order than
@@ -364,10 +368,10 @@ FACTS_A_MESSAGE_MAX = 500
 FACTS_KEPT_MAX = 10_000
 #: A question for facts is asked again after this: it may have been lost. (Another life of its source is asked at once.)
 FACTS_ASK_AGAIN_S = 3.0
-#: What a command made durable is told while the venue has not answered it, at the latest; and else so long after its
-#: reply: to tell it takes the processor from the request, and from the reply.
+#: What a command made durable is told so long after its request was written, and after its reply: to tell it takes the
+#: processor from both. And whatever holds them up, no later than this.
+FACTS_AFTER_S = 0.0002
 FACTS_HELD_S_MAX = 0.05
-FACTS_AFTER_REPLY_S = 0.0002
 #: One commit of a journal. A longer one means a hung disk, and the process is replaced.
 COMMAND_THREAD_SILENT_S_MAX = 10.0
 
@@ -405,7 +409,7 @@ ORDERS_UNANSWERED_MAX = 64
 LOGIN_RETRY_FIRST_S = 5.0
 LOGIN_RETRY_MAX_S = 60.0
 
-# -- clients' orders (trading_api.py, cli/orders.py)
+# -- clients' orders (trading_api.py, account_api.py, cli/orders.py)
 
 #: Until when an order may be sent, at most, after it was asked for.
 ORDER_TIMEOUT_S_MAX = 60.0
@@ -415,6 +419,10 @@ ORDER_ANSWER_GRACE_S = 1.0
 ORDER_REPEAT_S = 0.05
 #: How often an order is looked at that the venue has only acknowledged.
 ORDER_LOOK_S = 0.02
+#: What commands answered and the query side has not heard yet is waited for so long; then the question is refused.
+ORDER_CATCH_UP_S = 5.0
+#: Orders of a Connector of which that is watched; past it the oldest is forgotten, whose news is long there.
+ORDERS_RECENT_MAX = 1_000
 #: Cancels that one cancel_all has under way.
 CANCELS_AT_ONCE_MAX = 8
 #: Commands that one batch has under way. At the limit the next line is read when one is answered.

@@ -1,4 +1,4 @@
-"""The trading half of :class:`~thespian_connector.Connector`: orders, balances, positions, fees.
+"""The trading half of :class:`~thespian_connector.Connector`: the commands.
 
 The client order id is made here, before anybody is asked. So a question whose answer is lost is put again, under the
 same id, and the order is placed once; and a caller who gives up knows what to look for.
@@ -6,17 +6,17 @@ same id, and the order is placed once; and a caller who gives up knows what to l
 
 from __future__ import annotations
 
-import contextlib
 import secrets
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
-from .limits import CANCELS_AT_ONCE_MAX, ORDER_ANSWER_GRACE_S, ORDER_LOOK_S, ORDER_REPEAT_S, ORDER_TIMEOUT_S_MAX
-from .model import Balance, FeeRates, NewOrder, Order, OrderStatus, OrderType, Position, Side, TimeInForce, Trust, dec
-from .model.decimals import CONTEXT, ZERO, canonical
+from .account_api import AccountQueries
+from .limits import CANCELS_AT_ONCE_MAX, ORDER_ANSWER_GRACE_S, ORDER_REPEAT_S, ORDER_TIMEOUT_S_MAX
+from .model import NewOrder, Order, OrderStatus, OrderType, Side, TimeInForce, dec
+from .model.decimals import ZERO
 from .model.documents import plain
 from .model.errors import (
     ConnectorError,
@@ -33,32 +33,17 @@ from .model.errors import (
 from .orders.doubts import last_word, unknown
 from .orders.ids import check_client_order_id, check_known_as, make_client_order_id
 
-if TYPE_CHECKING:
-    from .model import OrderBook, Ticker
-    from .system.client import Client
-
 T = TypeVar("T")
 #: What may stand for money: never a float.
 Money = str | int | Decimal
 
-_ASK_S = 5.0
-#: A signed question to the venue, with the wait for room in the budget.
-_SIGNED_S = 15.0
 _TOKEN_BYTES = 16
 _NS = 1_000_000_000
 _UNDECIDED = (OrderStatus.PENDING_NEW, OrderStatus.UNKNOWN)
 
 
-class TradingCalls:
+class TradingCalls(AccountQueries):
     """What needs an account. Every error that is about one order has its `client_order_id`."""
-
-    _client: Client
-
-    if TYPE_CHECKING:  # Connector's
-
-        def exchanges(self) -> dict[str, list[str]]: ...
-        def order_book(self, exchange: str, symbol: str, depth: int = 0) -> OrderBook: ...
-        def ticker(self, exchange: str, symbol: str) -> Ticker: ...
 
     # -- commands
 
@@ -214,110 +199,6 @@ class TradingCalls:
         self._client.ask("cancel_all", arguments, list[str], deadline + ORDER_ANSWER_GRACE_S - time.monotonic())
         return [self._follow(order, _ended, deadline) for order in orders]
 
-    # -- questions
-
-    def accounts(self) -> list[str]:
-        """The exchanges where the system has an account."""
-        return self._client.ask("accounts", {}, list[str], _ASK_S)
-
-    def order(self, client_order_id: str, exchange: str | None = None) -> Order:
-        """The order of that id, whichever exchange it is at.
-
-        :raises OrderNotFound: no exchange of this system knows it.
-        :raises UsageError: more than one does, and `exchange` does not say which is meant.
-        """
-        check_known_as(client_order_id)
-        found: list[Order] = []
-        missing: ConnectorError | None = None
-        for name in self._trading(exchange):
-            try:
-                arguments = {"exchange": name, "client_order_id": client_order_id}
-                found.append(self._client.ask("order", arguments, Order, _ASK_S))
-            except OrderNotFound as error:
-                missing = missing or error
-            except Refused as error:
-                missing = error  # it may be there
-        if len(found) > 1:
-            places = " and ".join(order.exchange for order in found)
-            raise UsageError(f"exchange: {places} each have an order {client_order_id}; say which is meant")
-        if found:
-            return found[0]
-        assert missing is not None, "some exchange was asked"
-        missing.client_order_id = client_order_id
-        raise missing
-
-    def orders(self, open_only: bool = False, exchange: str | None = None) -> list[Order]:
-        """Orders that the system knows, oldest first; at most the 5,000 newest of an exchange."""
-        found = [
-            order
-            for name in self._trading(exchange)
-            for order in self._client.ask("orders", {"exchange": name, "open_only": open_only}, list[Order], _ASK_S)
-        ]
-        return sorted(found, key=lambda order: (order.created_ns, order.client_order_id))
-
-    def balances(self, exchange: str | None = None) -> list[Balance]:
-        """What is on the accounts, by the venues' word."""
-        return [
-            balance
-            for name in self._trading(exchange)
-            for balance in self._client.ask("balances", {"exchange": name}, list[Balance], _ASK_S)
-        ]
-
-    def positions(self, exchange: str | None = None) -> list[Position]:
-        """What our fills add up to, by exchange and symbol; unrealised PnL at the middle of the best bid and ask."""
-        return [position for name in self._trading(exchange) for position in self._positions(name)]
-
-    def _positions(self, exchange: str) -> list[Position]:
-        arguments: dict[str, Any] = {"exchange": exchange}
-        positions = self._client.ask("positions", arguments, list[Position], _ASK_S)
-        marks = {one.symbol: mark for one in positions if (mark := self._mark(exchange, one.symbol)) is not None}
-        if not marks:
-            return positions
-        return self._client.ask("positions", arguments | {"marks": plain(marks)}, list[Position], _ASK_S)
-
-    def _mark(self, exchange: str, symbol: str) -> Decimal | None:
-        """The middle of the live book, else of the venue's ticker; None: there is neither now."""
-        bid: Decimal | None = None
-        ask: Decimal | None = None
-        try:
-            book = self.order_book(exchange, symbol, 1)
-            if book.trust is Trust.LIVE and book.bids and book.asks:
-                bid, ask = book.bids[0].price, book.asks[0].price
-        except ConnectorError:
-            pass  # not carried, or just restarting
-        if bid is None or ask is None:
-            try:
-                ticker = self.ticker(exchange, symbol)
-            except ConnectorError:
-                return None
-            bid, ask = ticker.bid, ticker.ask
-        return None if bid is None or ask is None else canonical(CONTEXT.divide(CONTEXT.add(bid, ask), Decimal(2)))
-
-    def fees(self, exchange: str, symbols: Sequence[str] = ()) -> list[FeeRates]:
-        """The account's maker and taker rates, asked from the venue; of `symbols`, or of those that the system carries.
-
-        :raises UnknownExchange, UnknownSymbol: it does not run, or the venue lists none of that name.
-        """
-        wanted = list(symbols) or self.exchanges().get(exchange, [])
-        return self._client.ask("fees", {"exchange": exchange, "symbols": wanted}, list[FeeRates], _SIGNED_S)
-
-    def _trading(self, exchange: str | None = None) -> list[str]:
-        """The exchange that is meant, or all that have an account."""
-        return [exchange] if exchange is not None else self._accounts_of(())
-
-    def _accounts_of(self, exchanges: Sequence[str]) -> list[str]:
-        """Those of `exchanges` (none: of all) that have an account.
-
-        :raises UsageError: none of them has.
-        """
-        wanted = [name for name in self.accounts() if not exchanges or name in exchanges]
-        if not wanted:
-            raise UsageError(
-                f"{', '.join(exchanges) or 'no exchange'}: this system has no key of an account there; name one in the"
-                " config: exchanges.<id>.api_key and api_secret"
-            )
-        return wanted
-
     # -- putting the question
 
     def _make_id(self) -> str:
@@ -347,9 +228,10 @@ class TradingCalls:
         problem: ConnectorError
         while True:
             try:
-                return self._client.ask(
-                    operation, arguments, Order, max(0.0, last - time.monotonic()), component=commands
-                )
+                left = max(0.0, last - time.monotonic())
+                told = self._client.ask(operation, arguments, Order, left, component=commands)
+                self._recent.told(told)
+                return told
             except (Interrupted, NotRunning) as error:
                 if isinstance(error, NotRunning) and not running:
                     raise  # nobody was there to ask
@@ -373,21 +255,6 @@ class TradingCalls:
         if enough(told):
             return told
         return self._look(told.exchange, told.client_order_id, enough, deadline) or told
-
-    def _look(self, exchange: str, name: str, enough: Callable[[Order], bool], deadline: float) -> Order | None:
-        """The order once it is as `enough` says, or as it is at the deadline; None: OrderState was not heard."""
-        terms = {"changes": True, "deadline_mono_ns": int(deadline * _NS)}
-        arguments = {"exchange": exchange, "client_order_id": name, **terms}
-        state = f"exchange/{exchange}/order-state"
-        seen: Order | None = None
-        while True:
-            left = deadline + ORDER_ANSWER_GRACE_S - time.monotonic()
-            with contextlib.suppress(NotRunning, Refused, OrderNotFound):  # restarting, or it has not heard of it yet
-                seen = self._client.ask("settled", arguments, Order, max(0.0, left), component=state)
-            left = deadline - time.monotonic()
-            if left <= 0 or (seen is not None and enough(seen)):
-                return seen
-            time.sleep(min(ORDER_LOOK_S, left))
 
 
 def _money(value: Money | None, field: str) -> Decimal | None:

@@ -10,7 +10,18 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from thespian_connector import Connector, FeeRates, Fill, Order, OrderStatus, OrderType, Position, Side
+from thespian_connector import (
+    Connector,
+    FeeRates,
+    Fill,
+    Order,
+    OrderStatus,
+    OrderType,
+    Position,
+    Side,
+    account_api,
+    limits,
+)
 from thespian_connector.actors.settings import OrderSettings
 from thespian_connector.model.errors import (
     AnswerLost,
@@ -28,6 +39,7 @@ from thespian_connector.model.errors import (
     ServerFault,
     UsageError,
 )
+from thespian_connector.system.recent import Recent
 from thespian_connector.system.runtime import SystemFile
 
 SYSTEM = SystemFile("r", 1, 9, "127.0.0.1", "x", 1, None, "local", {}, 0, orders=OrderSettings(prefix="mine"))
@@ -480,3 +492,69 @@ def test_private_channels_come_from_order_state() -> None:
     endpoints, topics = made._sources("BTC/USDT", ("order", "fill", "balance"), ())
     assert list(endpoints) == ["exchange/bybit/order-state"]
     assert topics == ["order|bybit|BTC/USDT", "fill|bybit|BTC/USDT", "balance|bybit|BTC", "balance|bybit|USDT"]
+
+
+# -- what commands told is not untold
+
+
+def filled(updated_ns: int, status: OrderStatus = OrderStatus.FILLED) -> Order:
+    return order(status, updated_ns=updated_ns, order_id="7", filled=Decimal(0))
+
+
+def test_who_placed_an_order_is_not_told_less_of_it_afterwards() -> None:
+    late = time.time_ns() + 10**12
+    stale, fresh = filled(late - 1, OrderStatus.NEW), filled(late)
+    made, client = connector(
+        accounts=[["bybit"]], place=[fresh], order=[stale, fresh], settled=[stale, stale, fresh], orders=[[fresh]]
+    )
+    place(made, client_order_id="a", type="market", price=None)
+    client.asked.clear()
+    assert made.order("a") == fresh
+    assert [name for name, _ in client.asked if name != "accounts"] == ["order", "settled", "settled", "settled"]
+    client.asked.clear()
+    assert made.order("a") == fresh
+    assert [name for name, _ in client.asked if name != "accounts"] == ["order"], "once it has caught up it is believed"
+
+
+@pytest.mark.parametrize("listing", ["orders", "positions"])
+def test_nor_by_a_listing(listing: str) -> None:
+    late = time.time_ns() + 10**12
+    fresh = filled(late)
+    told: list[Any] = [OrderNotFound("not yet")]
+    made, client = connector(
+        accounts=[["bybit"]],
+        place=[fresh],
+        order=told,
+        settled=[OrderNotFound("no"), fresh],
+        orders=[[]],
+        positions=[[]],
+    )
+    place(made, client_order_id="a", type="market", price=None)
+    client.asked.clear()
+    getattr(made, listing)()
+    asked = [name for name, _ in client.asked if name != "accounts"]
+    assert asked == ["order", "settled", "settled", listing]
+    client.asked.clear()
+    getattr(made, listing)()
+    assert [name for name, _ in client.asked if name != "accounts"] == [listing]
+
+
+def test_a_query_side_that_does_not_catch_up_is_said_to_be_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(account_api, "ORDER_CATCH_UP_S", 0.05)
+    late = time.time_ns() + 10**12
+    stale = filled(late - 1, OrderStatus.NEW)
+    made, _ = connector(accounts=[["bybit"]], place=[filled(late)], order=[stale], settled=[stale])
+    place(made, client_order_id="a", type="market", price=None)
+    with pytest.raises(Refused, match="has not heard yet what became of a"):
+        made.order("a")
+    assert made.order("a") == stale, "it is said once"
+
+
+def test_of_how_many_it_is_known_is_bounded() -> None:
+    recent = Recent()
+    for number in range(limits.ORDERS_RECENT_MAX + 5):
+        recent.told(order(name=f"n{number}", updated_ns=5))
+    assert len(recent.of("bybit")) == limits.ORDERS_RECENT_MAX
+    assert recent.told_ns("bybit", "n4") == 0
+    assert recent.told_ns("bybit", "n5") == 5
+    assert recent.of("binance") == []
