@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from support.market import MarketFeed
-from support.simulator import Simulator
+from support.simulator import Simulator, kept_port
 from support.waiting import wait_until
 
 from thespian_connector.model import OrderBook, Trust
@@ -202,8 +202,8 @@ def test_a_frozen_exchange_never_looks_live_for_long(venue: str, depth: int, tmp
 
 @pytest.mark.parametrize(("venue", "depth"), VENUES)
 def test_a_killed_exchange_that_comes_back(venue: str, depth: int, tmp_path: Path) -> None:
-    first = Simulator(seed=5, rate=60).__enter__()
-    ports = {f"{name}_port": int(urls["rest"].rsplit(":", 1)[1]) for name, urls in first.urls.items()}
+    ports = {"binance_port": kept_port(), "bybit_port": kept_port()}
+    first = Simulator(seed=5, rate=60, **ports).__enter__()
     feed = MarketFeed(first, venue, tmp_path, depth=depth, every=0)
     try:
         with feed:

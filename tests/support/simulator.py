@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import random
 import signal
+import socket
 import subprocess
 import sys
 from types import TracebackType
 from typing import Any, Self
 
 import requests
+
+
+def kept_port() -> int:
+    """A free port that stays free while nobody listens there: not one of those that the kernel gives to whoever asks
+    for any, as all the other tests do."""
+    chance = random.SystemRandom()
+    while True:
+        port = chance.randrange(10_000, 30_000)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Simulator:
