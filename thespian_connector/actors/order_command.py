@@ -17,7 +17,7 @@ import msgspec
 
 from thespian_connector.limits import (
     COMMAND_THREAD_SILENT_S_MAX,
-    FACTS_AFTER_REPLY_S,
+    FACTS_AFTER_S,
     FACTS_HELD_S_MAX,
     INSTRUMENTS_RETRY_FIRST_S,
     INSTRUMENTS_RETRY_MAX_S,
@@ -61,7 +61,7 @@ class OrderCommand(Component):
         self._why_not = "its journal is being read"
         self.crash_point = crash_points(self.context, self.name)
         self._ending = threading.Event()
-        self._durable = LateMailbox(FACTS_HELD_S_MAX, FACTS_AFTER_REPLY_S)
+        self._durable = LateMailbox(FACTS_HELD_S_MAX, FACTS_AFTER_S)
         self.watch_mailbox(self._durable, lambda item: self.facts.add(*item))
         self.facts = FactsSource(self.incarnation, self.send, self._load_after)
         self.slow["cancel_all"] = self.cancel_all
