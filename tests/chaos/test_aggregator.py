@@ -12,12 +12,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from support.merged import check_merged
+from support.merged import check_merged, each_merged
 from support.system import System
 from support.waiting import wait_until
 
 from thespian_connector import Connector, MergedBook, Trust
-from thespian_connector.bus.subscriber import Subscriber
 from thespian_connector.model import BestPrices
 from thespian_connector.model.errors import ConnectorError, DeadlineExceeded, UnknownExchange, UnknownSymbol, UsageError
 
@@ -62,13 +61,6 @@ def pids(connector: Connector) -> dict[str, int]:
 
 def events(connector: Connector, channel: str) -> Any:
     return connector.stream("BTC/USDT", channels=(channel,))
-
-
-def each_merged(connector: Connector) -> Iterator[MergedBook]:
-    """Every merged book that is published, not only the newest at each look: what is short is not missed."""
-    [one] = connector.components("aggregator")
-    with Subscriber({"aggregator": str(one["endpoint"])}, ["merged|*|BTC/USDT"], conflate=False) as subscriber:
-        yield from (event.record for event in subscriber if isinstance(event.record, MergedBook))
 
 
 @pytest.mark.parametrize("depth", [1, 10, 20, 150, 0])

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
 import requests
 
+from thespian_connector import Connector
+from thespian_connector.bus.subscriber import Subscriber
 from thespian_connector.model import MergedBook
 
 Truth = dict[Decimal, dict[str, Decimal]]
+
+
+def each_merged(connector: Connector, symbol: str = "BTC/USDT") -> Iterator[MergedBook]:
+    """Every merged book that is published, not only the newest at each look: what is short is not missed."""
+    [one] = connector.components("aggregator")
+    with Subscriber({"aggregator": str(one["endpoint"])}, [f"merged|*|{symbol}"], conflate=False) as subscriber:
+        yield from (event.record for event in subscriber if isinstance(event.record, MergedBook))
 
 
 def truth_of(control: str, book: MergedBook) -> tuple[Truth, Truth]:
