@@ -35,7 +35,7 @@ def test_it_is_found_and_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             rows = actors(before)
             begun = time.monotonic()
             os.kill(rows["simulator"]["pid"], signal.SIGUSR2)
-            _, after = healed(connector, {"simulator": rows["simulator"]}, 60)
+            _, after = healed(connector, {"simulator": rows["simulator"]}, 120)
             print(f"\nsimulator spins: all LIVE again after {time.monotonic() - begun:.2f} s")
             assert actors(after)["simulator"]["restarts"] == 1
             assert after["system"]["control"] == before["system"]["control"]

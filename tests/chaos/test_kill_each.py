@@ -43,9 +43,9 @@ STOPPED = (
     ("root",),
     ("admin",),
 )
-#: The target is 2 s (killed) and 10 s (stopped) on a machine of our own; this says "it heals" on any.
-KILLED_S_MAX = 30.0
-STOPPED_S_MAX = 60.0
+#: The target is 2 s (killed) and 10 s (stopped) on a machine of our own: what it took is printed, and the bench judges
+#: it. This says "it heals" on any.
+HEALED_S_MAX = 120.0
 #: A supervisor whose children end five times in ten seconds gives up, on purpose.
 KILLS_APART_S = 3.0
 
@@ -80,25 +80,23 @@ def test_a_killed_process_comes_back_alone_and_all_is_right(system: System, conn
     above = TREE[name][0]
     time.sleep(max(0.0, last_kill.get(above, 0.0) + KILLS_APART_S - time.monotonic()))  # see KILLS_APART_S
     last_kill[above] = time.monotonic()
-    check_healing(system, connector, (name,), signal.SIGKILL, KILLED_S_MAX)
+    check_healing(system, connector, (name,), signal.SIGKILL)
 
 
 @pytest.mark.parametrize("names", STOPPED, ids=" ".join)
 def test_stopped_processes_are_replaced_alone_and_all_is_right(
     system: System, connector: Connector, names: tuple[str, ...]
 ) -> None:
-    check_healing(system, connector, names, signal.SIGSTOP, STOPPED_S_MAX)
+    check_healing(system, connector, names, signal.SIGSTOP)
 
 
-def check_healing(
-    system: System, connector: Connector, names: tuple[str, ...], how: signal.Signals, timeout_s: float
-) -> None:
+def check_healing(system: System, connector: Connector, names: tuple[str, ...], how: signal.Signals) -> None:
     before = connector.status()
     control = before["system"]["control"]
     rows = actors(before)
     for name in names:
         os.kill(rows[name]["pid"], how)
-    took, after = healed(connector, {name: rows[name] for name in names}, timeout_s)
+    took, after = healed(connector, {name: rows[name] for name in names}, HEALED_S_MAX)
     print(f"\n{' '.join(names)} {how.name}: all LIVE again after {took:.2f} s")
     wait_until(lambda: not wrong_now(connector, control), 60, "every book equals the truth")
     for name in names:

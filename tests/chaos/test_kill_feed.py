@@ -19,9 +19,9 @@ from thespian_connector import Connector, plain
 from thespian_connector.model.errors import ConnectorError
 
 SYMBOLS = ("BTC/USDT", "ETH/USDT")
-#: The targets are 2 s and 10 s on a machine of our own; these bounds say "it heals" on any.
-KILLED_S_MAX = 20.0
-FROZEN_S_MAX = 40.0
+#: The targets are 2 s (killed) and 10 s (frozen) on a machine of our own: what it took is printed, and the bench judges
+#: it. This says "it heals" on any.
+HEALED_S_MAX = 120.0
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_a_feed_comes_back_live_and_right(
     old = actor(before, name)
     [was] = list(connector.components(name))
     os.kill(old["pid"], how)
-    took = healed(connector, name, old, KILLED_S_MAX if how is signal.SIGKILL else FROZEN_S_MAX)
+    took = healed(connector, name, old, HEALED_S_MAX)
     print(f"\n{exchange} feed, {how.name}: all LIVE again after {took:.2f} s")
     [now] = list(connector.components(name))
     assert now["incarnation"] > was["incarnation"]
@@ -123,4 +123,4 @@ def test_a_frozen_feed_does_not_silence_root(system: System, connector: Connecto
     for asker in askers:
         asker.join(60)
     assert len(told) == 25, "every asker got an answer"
-    healed(connector, name, old, FROZEN_S_MAX)
+    healed(connector, name, old, HEALED_S_MAX)

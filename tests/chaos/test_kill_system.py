@@ -36,7 +36,7 @@ def test_a_killed_launcher_takes_everything_along() -> None:
         names = {"launcher", "admin", "logger", "root", "registry", "hostagent/local", "simulator"}
         wait_until(lambda: settled(system, names), 60, "all of it is there")
         os.kill(system.pid("launcher"), signal.SIGKILL)
-        took = system.gone(10)
+        took = system.gone(60)
         print(f"\nlauncher killed: nothing left after {took:.3f} s")
         assert system.sockets() == []
         kept = {"log.jsonl", "launcher.out", "thespian.log", "state.db", "state.db-wal", "state.db-shm"}
@@ -107,14 +107,16 @@ def test_a_supervisor_past_its_intensity_gives_up_and_its_parent_replaces_it(sys
     killed: set[int] = set()
     waits: list[float] = []
     begun = time.monotonic()
-    while os.path.exists(f"/proc/{before[above]}") and time.monotonic() - begun < 30:
-        # As soon as it is forked: what its start takes does not count, so that six fit into the ten seconds anywhere.
+    while os.path.exists(f"/proc/{before[above]}") and time.monotonic() - begun < 60:
+        # As soon as it is forked: what its start takes does not count, so that six fit into the ten seconds (nearly)
+        # anywhere; where they do not, it takes some more until six do.
         for pid in set(process.children(before[above])) - {sibling} - killed:
             waits.append(time.monotonic() - begun)
             begun = time.monotonic()
             os.kill(pid, signal.SIGKILL)
             killed.add(pid)
-    assert len(killed) == 6, "five restarts in ten seconds, and no sixth"
+    assert not os.path.exists(f"/proc/{before[above]}"), f"it gives up, but not after {len(killed)}"
+    assert len(killed) >= 6, "five restarts in ten seconds are allowed"
     print("\nrestarts after", ", ".join(f"{wait:.2f}" for wait in waits[1:]), "s")
     assert waits[-1] > 1.0, "they back off: 0, 0.2, 0.4, 0.8, 1.6 s"
     wait_until(lambda: settled(system, {name, above, f"{above}/market-data/0"}), 60, "HostAgent goes on")
@@ -126,12 +128,17 @@ def test_a_supervisor_past_its_intensity_gives_up_and_its_parent_replaces_it(sys
 
 def test_past_the_limit_the_launcher_ends_and_says_why(system: System) -> None:
     launcher = system.foreground("--set", "system.log_level=ERROR")
+    killed: set[int] = set()
+
+    def another_root() -> int:
+        """Once everything is there."""
+        roots = {pid for pid, name in system.pids().items() if name == "root"} - killed
+        return roots.pop() if roots and (system.runtime / "system.json").exists() else 0
+
     for _ in range(6):
-        wait_until(
-            lambda: (system.runtime / "system.json").exists() and "root" in system.pids().values(), 60, "it runs"
-        )
-        os.kill(system.pid("root"), signal.SIGKILL)
-        wait_until(lambda: not (system.runtime / "system.json").exists() or launcher.poll() is not None, 60, "noticed")
+        pid = wait_until(another_root, 60, "it runs")
+        killed.add(pid)
+        os.kill(pid, signal.SIGKILL)
     assert launcher.wait(60) == 1
     assert launcher.stderr is not None
     with launcher.stderr as stderr:

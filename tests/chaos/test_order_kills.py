@@ -104,7 +104,7 @@ def test_a_command_side_killed_in_the_middle_of_a_place_has_one_effect(trader: T
     order = trader.limit()
     old = arm(trader, "order-command", point)
     with contextlib.suppress(ConnectorError):
-        trader.place(order, timeout_s=2)
+        trader.place(order, timeout_s=10)
     replaced(trader, "order-command", old)
     assert len(writes(trader, order)) == (0 if point == "after_intent" else 1)
     has_one_effect(trader, order)
@@ -117,7 +117,7 @@ def test_a_command_side_killed_while_it_waits_for_the_answer_has_one_effect(trad
 
     def place() -> None:
         with contextlib.suppress(ConnectorError):
-            trader.place(order, timeout_s=5)
+            trader.place(order, timeout_s=20)
 
     thread = threading.Thread(target=place)
     thread.start()
