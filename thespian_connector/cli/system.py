@@ -120,11 +120,23 @@ def _print_tables(document: dict[str, Any]) -> None:
     console.print(_table(("exchange", "symbol", "trust", "update", "age", "reason"), books))
     limits = [(row["exchange"], row["limit"], _spent(row), f"{row['window_s']} s") for row in document["limits"]]
     console.print(_table(("exchange", "limit", "used", "window"), limits))
+    accounts = [(row["exchange"], *_account(row)) for row in document["accounts"]]
+    if accounts:
+        console.print(_table(("exchange", "account", "events", "in doubt", "journal"), accounts))
     broken = [
         (row["exchange"], row["surface"], row["state"]) for row in document["breakers"] if row["state"] != "closed"
     ]
     if broken:
         console.print(_table(("exchange", "surface", "breaker"), broken))
+
+
+def _account(row: dict[str, Any]) -> tuple[str, str, str, str]:
+    """Orders and balances are as the venue tells them while its events come; else they are asked for now and then."""
+    if not row["ready"]:
+        return f"[yellow]{row['why_not']}[/]", "-", "-", "-"
+    told = row["stream"]
+    events = f"[green]{told}[/]" if told == "connected" else f"[yellow]{told}[/]"
+    return "[green]ready[/]", events, str(row["in_doubt"]), row["durability"]
 
 
 def _spent(row: dict[str, Any]) -> str:
