@@ -246,11 +246,11 @@ def test_an_amendment_to_what_it_is_already_sends_nothing_that_could_cost_its_pl
         pytest.skip("it amends in place")
     order = desk.resting(quantity="0.02")
     before = desk.one.true_order(order)["order_id"]
+    sent = len(desk.one.simulator.truth("binance", "requests"))
     for terms in (("0.02", None), (None, order.price), ("0.02", order.price)):
         assert desk.amend(order.client_order_id, *terms).result(60).status is OrderStatus.NEW
     assert (desk.one.true_order(order)["order_id"], desk.one.true_order(order)["status"]) == (before, "NEW")
-    writes = [row["op"] for row in desk.one.simulator.truth("binance", "requests")]
-    assert writes == ["place"]
+    assert len(desk.one.simulator.truth("binance", "requests")) == sent
 
 
 def test_an_amendment_of_which_only_the_cancel_is_done_says_so(desk: Desk) -> None:

@@ -149,26 +149,31 @@ def classify(status: int, headers: Mapping[str, str], body: bytes) -> ExchangeEr
         told = _retry_after_s(low)
         pause = BAN_S if told is None else told
         return Banned(
-            "HTTP 403: the IP is over its limit, or its region is refused",
+            f"{EXCHANGE}: HTTP 403: the IP is over its limit, or its region is refused",
             exchange=EXCHANGE,
             status=status,
             retry_after_s=pause,
         )
     if status == 429:
         return RateLimited(
-            "HTTP 429: Bybit is overloaded", exchange=EXCHANGE, status=status, retry_after_s=_retry_after_s(low)
+            f"{EXCHANGE}: HTTP 429: it is overloaded",
+            exchange=EXCHANGE,
+            status=status,
+            retry_after_s=_retry_after_s(low),
         )
     envelope = _envelope(body)
     if 200 <= status < 300:
         if envelope is None:
-            return ServerFault(f"HTTP {status} with a body that is not Bybit's", exchange=EXCHANGE, status=status)
+            return ServerFault(
+                f"{EXCHANGE}: HTTP {status} with a body that is not Bybit's", exchange=EXCHANGE, status=status
+            )
         return None if envelope.ret_code == 0 else _of_envelope(status, low, envelope)
     if 400 <= status < 500 and status != 408:
         if envelope is not None and envelope.ret_code in RULES:
             return _of_envelope(status, low, envelope)
         kind = AuthError if status == 401 else Rejected
-        return kind(f"HTTP {status}: wrong method, path or key", exchange=EXCHANGE, status=status)
-    return ServerFault(f"HTTP {status}", exchange=EXCHANGE, status=status)
+        return kind(f"{EXCHANGE}: HTTP {status}: wrong method, path or key", exchange=EXCHANGE, status=status)
+    return ServerFault(f"{EXCHANGE}: HTTP {status}", exchange=EXCHANGE, status=status)
 
 
 def _envelope(body: bytes) -> _Envelope | None:
@@ -204,7 +209,7 @@ def error_of(
         pause = BAN_S
     elif code == 10006:
         pause = _reset_s(headers, answered_ms)
-    message = f"{code}: {meaning}"
+    message = f"{EXCHANGE}: {code}: {meaning}"
     if error is not AuthError and (words := spoken(text)):
         message += f" ({words})"
     return error(
