@@ -98,7 +98,7 @@ class TradingCalls(AccountQueries):
 
         def decided(now: Order) -> bool:
             known = now.status.terminal if ends_at_once else now.status not in _UNDECIDED
-            return known and sum((fill.quantity for fill in now.fills), ZERO) >= now.filled
+            return known and _whole(now)
 
         told = self._command("place", exchange, name, {"order": plain(order)}, deadline)
         if told.updated_ns < begun_ns:  # it was there before: OrderState knows what became of it since
@@ -121,7 +121,7 @@ class TradingCalls(AccountQueries):
         check_known_as(client_order_id)
         deadline = self._deadline(timeout_s)
         told = self._command("cancel", exchange, client_order_id, {"client_order_id": client_order_id}, deadline)
-        told = self._follow(told, _ended, deadline)
+        told = self._follow(told, lambda now: _ended(now) and _whole(now), deadline)
         if not _ended(told):
             raise unknown(exchange, client_order_id, "the cancel was taken, its end is not told")
         return told
@@ -140,6 +140,7 @@ class TradingCalls(AccountQueries):
         :param quantity: the new total, what is filled already included.
         :raises InvalidOrder: it cannot be; nothing was sent. TypeError: a float for money.
         :raises OrderNotFound: no order of ours has that id.
+        :raises Rejected: the venue said no, or the order has ended and is not what was asked for.
         :raises OutcomeUnknown: nobody knows whether it was changed; `order` tells.
         """
         try:
@@ -149,20 +150,28 @@ class TradingCalls(AccountQueries):
         check_known_as(client_order_id)
         deadline = self._deadline(timeout_s)
 
-        def amended(now: Order) -> bool:
-            same = (total is None or now.quantity == total) and (limit is None or now.price == limit)
-            return now.status.terminal or (same and now.status is not OrderStatus.PENDING_REPLACE)
+        def is_it(now: Order) -> bool:
+            return (total is None or now.quantity == total) and (limit is None or now.price == limit)
+
+        def decided(now: Order) -> bool:
+            return (_ended(now) or (is_it(now) and now.status is not OrderStatus.PENDING_REPLACE)) and _whole(now)
 
         terms = {"client_order_id": client_order_id, "quantity": plain(total), "price": plain(limit)}
         try:
             told = self._command("amend", exchange, client_order_id, terms, deadline, repeat=False)
         except OutcomeUnknown:
-            found = self._look(exchange, client_order_id, amended, deadline)
-            if found is None or not amended(found):
+            found = self._look(exchange, client_order_id, decided, deadline)
+            if found is None or not decided(found):
                 raise
-            return found
-        told = self._follow(told, amended, deadline)
-        if not amended(told):
+            told = found
+        else:
+            told = self._follow(told, decided, deadline)
+        if _ended(told) and not is_it(told):
+            words = f"{exchange}: the order has ended as {told.status} and was not changed"
+            raise Rejected(
+                f"{words}: {told.reason}" if told.reason else words, exchange=exchange, client_order_id=client_order_id
+            )
+        if not is_it(told) or told.status is OrderStatus.PENDING_REPLACE:
             raise unknown(exchange, client_order_id, "the amendment was taken, its end is not told")
         return told
 
@@ -264,3 +273,8 @@ def _money(value: Money | None, field: str) -> Decimal | None:
 
 def _ended(order: Order) -> bool:
     return order.status.terminal
+
+
+def _whole(order: Order) -> bool:
+    """All fills are told that its filled quantity is made of."""
+    return sum((fill.quantity for fill in order.fills), ZERO) >= order.filled

@@ -20,6 +20,7 @@ from thespian_connector.model.errors import (
     DuplicateClientOrderId,
     InvalidOrder,
     OrderNotFound,
+    Rejected,
 )
 from thespian_connector.net.commands import Commands
 from thespian_connector.orders.codec import decode
@@ -239,6 +240,17 @@ def test_an_order_grows_and_moves(desk: Desk) -> None:
         assert desk.one.true_order(order)["status"].upper() == "CANCELED"
     desk.cancel(order.client_order_id).result(60)
     wait_until(lambda: price not in {row.price for row in desk.one.rest.open_orders("BTCUSDT", soon())}, 60, "gone")
+
+
+def test_an_amendment_of_an_order_that_is_filled_says_so(desk: Desk) -> None:
+    """Whether or not we have heard of it: only a stream tells, and it is not this desk's."""
+    order = desk.one.crossing()
+    desk.place(order).result(60)
+    wait_until(lambda: desk.one.true_order(order)["status"] == "FILLED", 60, "it is filled")
+    with pytest.raises(Rejected, match="the order has ended: FILLED") as told:
+        desk.amend(order.client_order_id, "0.03").result(60)
+    assert told.value.client_order_id == order.client_order_id
+    assert desk.ledger.order(order.client_order_id).status is OrderStatus.FILLED
 
 
 def test_an_amendment_to_what_it_is_already_sends_nothing_that_could_cost_its_place(desk: Desk) -> None:

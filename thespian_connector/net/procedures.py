@@ -184,12 +184,17 @@ class Procedures:
         answer: OrderReport | ConnectorError
         try:
             answer = self._trade.amend(key, intent.quantity, intent.price, deadline)
+        except OrderNotFound as error:
+            answer = self._looked_up(key, deadline) or error
         except ConnectorError as error:
             answer = error
         self._crash_point("after_answer")
         yield [self._answered(key.client_order_id, Operation.AMEND, answer, intent.operation_id)]
         if isinstance(answer, ConnectorError):
             raise answer
+        if answer.status is not None and answer.status.terminal:
+            handle = self._ledger.handle_of(key.client_order_id)
+            raise Rejected(f"amend: the order has ended: {answer.status}", client_order_id=handle)
 
     def _cancel_replace(
         self, key: OrderKey, intent: AmendIntended, order: NewOrder, instrument: Instrument, deadline: float

@@ -374,6 +374,36 @@ def test_cancel_all_tries_all_before_it_fails() -> None:
     assert len(client.of("cancel")) == 2
 
 
+@pytest.mark.parametrize("lost", [False, True])
+def test_an_amendment_of_an_order_that_ended_instead_is_no_success(lost: bool) -> None:
+    gone = order(OrderStatus.CANCELED, reason="canceled for an amendment")
+    made, _ = connector(amend=[OutcomeUnknown("who knows") if lost else gone], settled=[gone])
+    with pytest.raises(
+        Rejected, match="has ended as CANCELED and was not changed: canceled for an amendment"
+    ) as caught:
+        made.amend_order("bybit", "a", price="60001")
+    assert caught.value.client_order_id == "a"
+    filled = order(OrderStatus.FILLED, price=Decimal(60001))
+    made, _ = connector(amend=[filled])
+    assert made.amend_order("bybit", "a", price="60001") == filled, "it was changed, and then it was filled"
+
+
+def test_a_cancel_that_came_too_late_tells_the_fills() -> None:
+    told = order(OrderStatus.FILLED, filled=Decimal("0.01"))
+    fill = Fill(
+        execution_id="1",
+        price=Decimal(60000),
+        quantity=Decimal("0.01"),
+        fee=Decimal(0),
+        fee_asset="USDT",
+        time_ns=1,
+        maker=True,
+    )
+    whole = replace(told, fills=(fill,))
+    made, _ = connector(cancel=[told], settled=[told, whole])
+    assert made.cancel_order("bybit", "a") == whole
+
+
 # -- questions
 
 
