@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from decimal import Decimal
 
@@ -137,6 +138,24 @@ def test_orders_fills_and_balances_are_published_once_they_are_known(trader: Tra
         wait_until(told, 40, "the order, its fills and what is held then are told")
         ids = [event.record.execution_id for event in events() if isinstance(event.record, Fill)]
         assert len(ids) == len(set(ids)), "each fill is told once"
+
+
+def test_what_the_venue_makes_of_an_order_is_told_after_the_order(trader: Trader) -> None:
+    """Its event comes long before its answer, and OrderCommand tells of nothing before it replied."""
+    with trader.events("order") as events:
+        wait_until(lambda: trader.place(trader.limit()) and events(), 60, "orders are heard of", 0.5)
+        order = trader.limit()
+        trader.fault("http_timeout", count=1, op="place", executed=True, timeout_ms=1000)
+        with contextlib.suppress(ConnectorError):
+            trader.place(order)
+
+        def told() -> list[Order]:
+            records = [event.record for event in events() if isinstance(event.record, Order)]
+            return [one for one in records if one.client_order_id == order.client_order_id]
+
+        wait_until(lambda: told() and told()[-1].status is OrderStatus.NEW, 60, "it rests")
+        assert not any(one.foreign for one in told())
+    trader.all_right()
 
 
 def test_what_nobody_knows_is_not_found(trader: Trader) -> None:

@@ -109,17 +109,21 @@ class FactsSink:
         return True
 
     def take(self, message: Facts) -> int | None:
-        """None: it is not what was asked for. Else how many are missing before it; it is asked for more when `taken`
-        says that these are had."""
+        """None: it is not what was asked for. Else how many are missing before it (below 0: so many of its first were
+        had already); it is asked for more when `taken` says that these are had."""
         if self.source is None or message.source != self.source.incarnation or self._busy:
-            return None
-        if message.first <= self.after:
             return None
         self._busy = True
         return message.first - self.after - 1
 
+    def fresh(self, first: int, bodies: Sequence[bytes]) -> Sequence[bytes]:
+        """Those that were not had, wherever they come from: they are, now."""
+        new = bodies[max(0, self.after + 1 - first) :]
+        self.after = max(self.after, first + len(bodies) - 1)
+        return new
+
     def taken(self, last: int, now: float) -> None:
-        self.after = last
+        self.after = max(self.after, last)
         self._busy = False
         self._ask(now)
 

@@ -190,13 +190,23 @@ class OrderState(Component):
         elif isinstance(message, Announce):
             self.watching.registry(message, time.monotonic())
         elif isinstance(message, Request) and message.operation in ("order", "settled"):
-            self._one_order(message, sender)
+            if isinstance(sender, Guest):
+                self._one_order(message, sender)
+            elif not self.worker.submit(partial(self._at_root, message, sender)):
+                error = Refused(f"{self.name} has too many requests waiting; ask again later")
+                self.send(sender, failure(message.correlation, error, self.asker(message)))
         else:
             super().handle(message, sender)
 
     def _at_door(self, request: Request, answer: Answer) -> None:
         """On the thread of who asks, and passed to the main thread, like a message."""
+        self._read_commands()
         self._mail.put(partial(self.receiveMessage, request, Guest(answer)))
+
+    def _at_root(self, request: Request, client: Address) -> None:
+        """The same on the worker's thread."""
+        self._read_commands()
+        self._mail.put(partial(self._one_order, request, client))
 
     def send(self, to: Address | Guest, message: Message) -> None:
         if isinstance(to, Guest):
@@ -223,16 +233,36 @@ class OrderState(Component):
         if self.desk is None:
             return
         if (missing := self.commands.take(message)) is not None:
-            assert not missing, "the journal has them all"
-            self._fold([decode(body) for body in message.bodies])
+            assert missing <= 0, "the journal has them all"
+            self._fold_commands(message.first, message.bodies)
             self.commands.taken(message.first + len(message.bodies) - 1, now)
         elif (missing := self.stream.take(message)) is not None:
-            if missing and self.stream.after:  # a new life begins with asking for everything anyway
+            if missing > 0 and self.stream.after:  # a new life begins with asking for everything anyway
                 logger.warning("%s: %d facts of the private stream were lost; all is asked for", self.name, missing)
                 self.survey.everything()
             events = [event for body in message.bodies if (event := self._of_venue(decode_fact(body))) is not None]
             last = message.first + len(message.bodies) - 1
             self._store_events(events, partial(self._had, last))
+
+    def _read_commands(self) -> None:
+        """On a thread that may wait. An intent is durable before it is sent, an outcome before it is told: so they are
+        folded before what the venue made of it, and before an answer to who asks. OrderCommand tells them in its time.
+        """
+        if self.desk is None or self._store is None:
+            return
+        after = self.commands.after
+        try:
+            bodies = [entry.body for entry in self._store.load(f"commands/{self.exchange}", after)]
+        except ConnectorError as error:
+            logger.warning("%s: %s; OrderCommand will tell what is in it", self.name, error)
+            return
+        if bodies:
+            self._mail.put(partial(self._fold_commands, after + 1, bodies))
+
+    def _fold_commands(self, first: int, bodies: Sequence[bytes]) -> None:
+        new = self.commands.fresh(first, bodies)
+        if new:
+            self._fold([decode(body) for body in new])
 
     def _had(self, last: int, error: ConnectorError | None) -> None:
         if error is None:
@@ -279,6 +309,7 @@ class OrderState(Component):
     def _durable(self, _first: int, events: Sequence[Event], _bodies: Sequence[bytes]) -> None:
         """On the journal's thread."""
         self.crash_point("after_store")
+        self._read_commands()
         self._mail.put(partial(self._fold, events))
 
     def _stored(self, error: ConnectorError | None, done: Any) -> None:

@@ -39,7 +39,7 @@ class Pair:
                 lost = self.sink.take(message)
                 assert lost is not None
                 missing.append(lost)
-                self.got += message.bodies
+                self.got += message.bodies[max(0, -lost) :]
                 self.sink.taken(message.first + len(message.bodies) - 1, now)
         return missing
 
@@ -118,7 +118,25 @@ def test_what_was_had_before_is_not_taken_twice() -> None:
     late = Facts(1, 7, 1, (b"1",))
     assert pair.sink.take(late) == 0
     pair.sink.taken(1, 0)
-    assert pair.sink.take(late) is None
+    assert pair.sink.take(late) == -1
+    pair.sink.taken(1, 0)
+    assert pair.questions[-1].after == 1
+
+
+def test_what_was_had_from_elsewhere_is_not_had_twice_and_nothing_stops() -> None:
+    pair = Pair()
+    pair.sink.found(announced(7), 0)
+    pair.carry()
+    pair.source.add(1, bodies(1, 2))
+    pair.got += pair.sink.fresh(1, bodies(1, 1))
+    assert pair.carry() == [-1]
+    pair.source.add(3, bodies(3, 4))
+    pair.got += pair.sink.fresh(2, bodies(2, 5))
+    assert pair.carry() == [-3]
+    pair.source.add(5, bodies(5, 6))
+    pair.carry()
+    assert pair.got == bodies(1, 6)
+    assert pair.sink.fresh(4, bodies(4, 6)) == []
 
 
 def test_another_life_is_asked_at_once_and_counts_anew_or_goes_on() -> None:
