@@ -82,8 +82,12 @@ class Component(BaseActor):
         """Runs `function` on the worker (the actor's first, unless another is named); what it returns, or the error of
         our tree that it raises, is the answer."""
         if not (worker or self.worker).submit(lambda: self._work(function, request, client)):
-            error = Refused(f"{self.name} has too many requests waiting; ask again later")
-            self.send(client, failure(request.correlation, error, self.asker(request)))
+            self.too_many(request, client)
+
+    def too_many(self, request: Request, client: Address) -> None:
+        """Refuses what the worker has no room for."""
+        error = Refused(f"{self.name} has too many requests waiting; ask again later")
+        self.send(client, failure(request.correlation, error, self.asker(request)))
 
     def _work(self, function: Callable[[Arguments], Any], request: Request, client: Address) -> None:
         try:

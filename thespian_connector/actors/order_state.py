@@ -193,8 +193,7 @@ class OrderState(Component):
             if isinstance(sender, Guest):
                 self._one_order(message, sender)
             elif not self.worker.submit(partial(self._at_root, message, sender)):
-                error = Refused(f"{self.name} has too many requests waiting; ask again later")
-                self.send(sender, failure(message.correlation, error, self.asker(message)))
+                self.too_many(message, sender)
         else:
             super().handle(message, sender)
 
