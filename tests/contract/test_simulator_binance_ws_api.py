@@ -514,4 +514,4 @@ def test_pings_are_sent_and_a_missing_pong_ends_the_connection() -> None:
             assert message.type is aiohttp.WSMsgType.CLOSE
         assert front.venue.usage.ws_dropped["no_pong"] == 1
 
-    with_front(check, ping_interval_s=0.1, pong_timeout_s=1)
+    with_front(check, ping_interval_s=0.1, pong_timeout_s=4)

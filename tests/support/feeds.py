@@ -24,10 +24,10 @@ BINANCE, BYBIT = BinanceDriver(), BybitDriver()
 
 #: Short enough for tests, long enough for a busy machine; a test names the interval that it is about.
 QUICK = FeedTiming(
-    connect_s=5,
+    connect_s=60,
     reconnect_first_s=0.02,
     reconnect_max_s=0.2,
-    ack_s=5,
+    ack_s=60,
     snapshot_quiet_s=0.1,
     snapshot_retry_first_s=0.02,
     snapshot_retry_max_s=0.1,
@@ -35,10 +35,12 @@ QUICK = FeedTiming(
     silence_check_s=30,
     silence_check_every_s=0.02,
     audit_s=1000,
-    stale_rest_s=30,
-    stale_stream_s=30,
-    silent_reconnect_s=30,
-    resubscribe_s=5,
+    stale_rest_s=60,
+    stale_stream_s=60,
+    silent_reconnect_s=120,
+    resubscribe_s=60,
+    held_up_s=60,
+    lag_stale_s=60,
     tick_s=0.02,
 )
 

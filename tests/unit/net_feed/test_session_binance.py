@@ -187,7 +187,7 @@ def test_a_refused_symbol_is_asked_for_again_later() -> None:
 
 
 def test_a_missing_ack_is_asked_for_again_and_then_the_connection_made_anew() -> None:
-    with Feed(BINANCE, timing=structs.replace(QUICK, ack_s=0.3)) as feed:
+    with Feed(BINANCE, timing=structs.replace(QUICK, ack_s=2)) as feed:
         peer = feed.server.accept()
         assert peer.expect()["method"] == "SUBSCRIBE"
         assert peer.expect()["method"] == "UNSUBSCRIBE"
@@ -229,7 +229,7 @@ def test_an_image_travels_as_the_same_bytes_as_its_book() -> None:
 
 
 def test_silence_is_checked_over_rest_and_quiet_stays_live() -> None:
-    timing = structs.replace(QUICK, silence_check_s=0.2, stale_rest_s=5, verified_told_s=0.3)
+    timing = structs.replace(QUICK, silence_check_s=0.2, verified_told_s=0.3)
     told: list[int] = []
     with Feed(
         BINANCE,
@@ -241,14 +241,14 @@ def test_silence_is_checked_over_rest_and_quiet_stays_live() -> None:
         feed.rest.put("BTCUSDT", *[b_snapshot(11)] * 3)
         feed.wait_count("silence_checks", 3)
         wait_until(lambda: feed.book().verified_at_ns > before, 60, "verified_at moves")
-        assert told[-1] > before, "and readers are told of it"
+        wait_until(lambda: told[-1] > before, 60, "and readers are told of it")
         assert feed.rest.asked[-1] == ("BTCUSDT", 5)
         assert feed.trust() is Trust.LIVE
         assert not feed.markers("stale")
 
 
 def test_silence_that_cannot_be_checked_makes_a_book_stale_until_something_comes() -> None:
-    timing = structs.replace(QUICK, silence_check_s=0.1, stale_rest_s=0.4)
+    timing = structs.replace(QUICK, silence_check_s=0.1, stale_rest_s=3)
     with Feed(BINANCE, timing=timing) as feed:
         peer = b_live(feed)
         feed.wait_trust(Trust.STALE)
@@ -286,7 +286,7 @@ def test_an_update_that_was_in_flight_during_the_check_is_no_silence() -> None:
 
 
 def test_one_dead_stream_among_living_ones_is_resubscribed_alone() -> None:
-    timing = structs.replace(QUICK, silence_check_s=1.5, behind_grace_s=0.3)
+    timing = structs.replace(QUICK, silence_check_s=1.5, behind_grace_s=2, resubscribe_s=0.5)
     with Feed(BINANCE, ["BTC/USDT", "ETH/USDT"], timing=timing) as feed:
         peer = feed.server.accept()
         b_ack(peer)
@@ -312,7 +312,7 @@ def test_one_dead_stream_among_living_ones_is_resubscribed_alone() -> None:
 
 def test_updates_that_come_late_are_stale_until_they_catch_up() -> None:
     now_ms = int(time.time() * 1000)
-    with Feed(BINANCE, timing=structs.replace(QUICK, lag_stale_s=1)) as feed:
+    with Feed(BINANCE, timing=structs.replace(QUICK, lag_stale_s=5)) as feed:
         peer = b_live(feed)
         peer.send(b_diff(12, 12, time_ms=now_ms))
         feed.wait_update(12)
@@ -327,7 +327,7 @@ def test_updates_that_come_late_are_stale_until_they_catch_up() -> None:
 
 def test_a_venue_whose_clock_was_set_back_is_not_late_for_long() -> None:
     now_ms = int(time.time() * 1000)
-    with Feed(BINANCE, timing=structs.replace(QUICK, lag_stale_s=1)) as feed:
+    with Feed(BINANCE, timing=structs.replace(QUICK, lag_stale_s=5)) as feed:
         peer = b_live(feed)
         peer.send(b_diff(12, 12, time_ms=now_ms))
         feed.wait_update(12)
@@ -345,7 +345,7 @@ def test_a_stream_that_is_late_from_its_first_message_on_is_found_by_an_audit() 
     with Feed(BINANCE, timing=structs.replace(QUICK, audit_s=1, lag_stale_s=0.4)) as feed:
         peer = b_live(feed)
         feed.rest.put("BTCUSDT", b_snapshot(1000))
-        update, until = 12, time.monotonic() + 30
+        update, until = 12, time.monotonic() + 60
         while feed.trust() is Trust.LIVE and time.monotonic() < until:
             peer.send(b_diff(update, update, time_ms=int(time.time() * 1000)))
             update += 1
@@ -358,23 +358,26 @@ def test_a_stream_that_is_late_from_its_first_message_on_is_found_by_an_audit() 
 
 
 def test_a_session_that_was_held_up_does_not_vouch_for_its_books_nor_blame_the_venue() -> None:
-    timing = structs.replace(QUICK, held_up_s=1.5, silent_reconnect_s=1.5, stale_rest_s=1.5, silence_check_s=1.2)
+    timing = structs.replace(QUICK, held_up_s=3, silent_reconnect_s=3, stale_rest_s=3, silence_check_s=2.4)
 
     def blocks(event: FeedEvent) -> None:
         if isinstance(event, BookChanged) and event.tracked.update_id == 12 and event.tracked.trust is Trust.LIVE:
             blocked.set()
-            time.sleep(2.5)
+            assert go_on.wait(60)
 
-    blocked = threading.Event()
+    blocked, go_on = threading.Event(), threading.Event()
     with Feed(BINANCE, timing=timing, on_event=blocks) as feed:
         peer = b_live(feed)
         peer.send(b_diff(12, 12))
         assert blocked.wait(60)
         peer.send(b_diff(13, 13))  # it waits in the socket
+        time.sleep(4)  # longer than it may be held up: the point of the test
+        go_on.set()
         feed.wait_update(13)
         assert "held up" in feed.markers("stale")[0].detail
         assert feed.session.counters["connects"] == 1
-        assert [book[1:3] for book in feed.books[-3:]] == [(Trust.LIVE, 12), (Trust.STALE, 12), (Trust.LIVE, 13)]
+        trail = [book[1:3] for book in feed.books]
+        assert trail[trail.index((Trust.LIVE, 12)) :][:3] == [(Trust.LIVE, 12), (Trust.STALE, 12), (Trust.LIVE, 13)]
 
 
 def test_a_raising_callback_ends_the_session_and_is_seen() -> None:
@@ -396,7 +399,7 @@ def test_a_raising_callback_ends_the_session_and_is_seen() -> None:
 def test_stop_from_within_a_callback() -> None:
     def stops(event: FeedEvent) -> None:
         if isinstance(event, BookChanged):
-            assert feed.session.stop()
+            assert feed.session.stop(60)
 
     with Feed(BINANCE, on_event=stops) as feed:
         peer = feed.server.accept()
@@ -410,7 +413,7 @@ def test_stop_from_within_a_callback() -> None:
 def test_stop_while_it_connects() -> None:
     with Feed(BINANCE) as feed:
         feed.server.accept_raw()  # never answered
-        assert feed.session.stop(), "no thread hangs"
+        assert feed.session.stop(60), "no thread hangs"
 
 
 def test_stop_before_start_and_twice() -> None:
@@ -425,12 +428,12 @@ def test_stop_while_rest_hangs_says_so() -> None:
         b_ack(feed.server.accept())
         wait_until(lambda: feed.rest.asked, 60, "the snapshot")
         assert feed.session.stop(0.2) is False
-        assert not feed.session.alive
+        wait_until(lambda: not feed.session.alive, 60, "the session itself has ended")
 
 
 def test_a_refused_handshake_waits_as_long_as_the_venue_says() -> None:
     with Feed(BINANCE, timing=structs.replace(QUICK, reconnect_max_s=0.05)) as feed:
-        feed.server.refuse("429 Too Many Requests", {"Retry-After": "3"})
+        feed.server.refuse("429 Too Many Requests", {"Retry-After": "5"})
         assert not feed.server.pending(0.7)
         b_ack(feed.server.accept())
         assert feed.session.counters["dials_failed"] == 1

@@ -77,11 +77,11 @@ def test_a_crossed_book_is_suspect() -> None:
 
 
 def test_the_level_that_repeats_proves_quiet_and_silence_is_stale_then_connected_anew() -> None:
-    timing = structs.replace(QUICK, stale_stream_s=2)
+    timing = structs.replace(QUICK, stale_stream_s=5)
     with feed(timing=timing) as it:
         peer = y_live(it)
         repeats = y_book("snapshot", 3, bids=[["100", "1"]], asks=[["101", "1"]], seq=70, depth=1)
-        until = time.monotonic() + 3
+        until = time.monotonic() + 6.5
         while time.monotonic() < until:
             peer.send(repeats)
             assert it.trust() is Trust.LIVE
@@ -95,24 +95,24 @@ def test_the_level_that_repeats_proves_quiet_and_silence_is_stale_then_connected
 
 
 def test_pongs_prove_nothing() -> None:
-    with feed(timing=structs.replace(QUICK, stale_stream_s=0.4)) as it:
+    with feed(timing=structs.replace(QUICK, stale_stream_s=2)) as it:
         peer = y_live(it)
-        until = time.monotonic() + 0.3
+        until = time.monotonic() + 1.5
         while time.monotonic() < until or it.trust() is Trust.LIVE:
             peer.send({"success": True, "ret_msg": "pong", "conn_id": "c", "op": "ping"})
             time.sleep(0.05)
-            assert time.monotonic() < until + 20, "a feed with nothing but pongs is still LIVE"
+            assert time.monotonic() < until + 60, "a feed with nothing but pongs is still LIVE"
         assert it.trust() is Trust.STALE
 
 
 def test_a_top_that_moved_on_while_the_book_did_not_is_behind() -> None:
-    timing = structs.replace(QUICK, behind_grace_s=1)
+    timing = structs.replace(QUICK, behind_grace_s=2)
     with feed(timing=timing) as it:
         peer = y_live(it)
         moved = y_book("snapshot", 4, bids=[["100.5", "1"]], asks=[["101", "1"]], seq=90, depth=1)
         peer.send(moved)
         assert it.trust() is Trust.LIVE, "updates may be in flight"
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while it.trust() is Trust.LIVE and time.monotonic() < until:
             peer.send(moved)
             time.sleep(0.05)
@@ -141,7 +141,7 @@ def test_our_ping_is_sent_and_must_be_answered() -> None:
     class Impatient(type(BYBIT)):  # type: ignore[misc]  # the driver with a shorter keepalive
         stream_limits = quick
 
-    with Feed(Impatient(), depth=50, timing=structs.replace(QUICK, pong_s=0.4)) as it:
+    with Feed(Impatient(), depth=50, timing=structs.replace(QUICK, pong_s=3)) as it:
         peer = y_live(it)
         ping = peer.expect()
         assert ping["op"] == "ping"

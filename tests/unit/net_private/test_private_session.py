@@ -194,7 +194,7 @@ def test_the_pause_after_a_refusal_grows() -> None:
 
 
 def test_a_login_without_an_answer_is_given_up() -> None:
-    with Private("bybit", structs.replace(QUICK, ack_s=0.1)) as it:
+    with Private("bybit", structs.replace(QUICK, ack_s=2)) as it:
         silent = it.server.accept()
         silent.expect()
         silent.expect_closed()
@@ -216,7 +216,7 @@ def test_the_answer_to_something_else_is_not_taken_for_the_logins() -> None:
 def test_it_keeps_itself_alive_and_leaves_who_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     trading = trading_for("bybit")
     monkeypatch.setattr(type(trading), "private_limits", structs.replace(trading.private_limits, keepalive_s=0.05))
-    with Private("bybit", structs.replace(QUICK, pong_s=0.5)) as it:
+    with Private("bybit", structs.replace(QUICK, pong_s=3)) as it:
         peer = it.live()
         for _ in range(3):
             assert peer.expect()["op"] == "ping"
@@ -227,7 +227,7 @@ def test_it_keeps_itself_alive_and_leaves_who_does_not_answer(monkeypatch: pytes
 
 def test_a_mute_connection_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     trading = trading_for("binance")
-    monkeypatch.setattr(type(trading), "private_limits", structs.replace(trading.private_limits, silence_s=0.3))
+    monkeypatch.setattr(type(trading), "private_limits", structs.replace(trading.private_limits, silence_s=3))
     with Private("binance") as it:
         it.live()
         it.live()
@@ -237,7 +237,7 @@ def test_a_mute_connection_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_it_leaves_before_the_venue_would_cut_it(monkeypatch: pytest.MonkeyPatch) -> None:
     trading = trading_for("binance")
-    monkeypatch.setattr(type(trading), "private_limits", structs.replace(trading.private_limits, lifetime_s=1))
+    monkeypatch.setattr(type(trading), "private_limits", structs.replace(trading.private_limits, lifetime_s=3))
     with Private("binance") as it:
         it.live()
         it.live()
