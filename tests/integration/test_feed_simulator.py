@@ -17,8 +17,8 @@ from thespian_connector.model import Channel, OrderBook, Ticker, Trade, Trust
 
 @pytest.fixture(scope="module")
 def walking() -> Iterator[Simulator]:
-    """A market in which the price passes a hundred levels a second."""
-    with Simulator(seed=7, rate=150, walk=100) as simulator:
+    """A market in which the price passes fifty levels a second: a refill that is late by seconds is still in time."""
+    with Simulator(seed=7, rate=150, walk=50) as simulator:
         yield simulator
 
 
