@@ -255,7 +255,8 @@ class TradingCalls(AccountQueries):
             except ConnectorError as error:
                 # A second cancel finds nothing where the first, whose answer was lost, has done it.
                 raise last_word(exchange, name, perhaps if operation == "cancel" else "", error) from None
-            if time.monotonic() + ORDER_REPEAT_S >= last or (perhaps and not repeat):
+            # What was refused until now is not sent after the deadline; what may be under way is heard of until `last`.
+            if time.monotonic() + ORDER_REPEAT_S >= (last if perhaps else deadline) or (perhaps and not repeat):
                 raise last_word(exchange, name, perhaps, problem)
             time.sleep(ORDER_REPEAT_S)
 

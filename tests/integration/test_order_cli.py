@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from support.simulator import Simulator
-from support.system import System
+from support.system import System, traded_at
 from support.trading import Trader as Stranger
 from support.trading import soon
 from support.waiting import wait_until
@@ -87,15 +87,9 @@ def simulator() -> Iterator[Simulator]:
 
 @pytest.fixture(scope="module")
 def system(simulator: Simulator) -> Iterator[System]:
-    overrides, keys = ["orders.timeout_s=30"], {}  # a busy machine is not what is tested
-    for exchange, urls in simulator.urls.items():
-        overrides += [f"exchanges.{exchange}.urls.{name}={url}" for name, url in urls.items()]
-        account = simulator.truth(exchange, "account")
-        for setting, value in (("api_key", account["api_key"]), ("api_secret", account["secret"])):
-            variable = f"TC_{exchange}_{setting}".upper()
-            overrides.append(f"exchanges.{exchange}.{setting}=env:{variable}")
-            keys[variable] = value
-    with System(*overrides) as one:
+    overrides, keys = traded_at(simulator)
+    # A busy machine is not what is tested.
+    with System(*overrides, "orders.timeout_s=30") as one:
         one.environment.update(keys)
         one.start("--wait", "live", "--timeout", "120")
         yield one

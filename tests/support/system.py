@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from .simulator import Simulator
 from .waiting import wait_until
 
 
@@ -123,3 +124,16 @@ class System:
         begun = time.monotonic()
         wait_until(lambda: not self.pids(), timeout_s, f"no process of {self.name} is left: {self.pids()}", 0.01)
         return time.monotonic() - begun
+
+
+def traded_at(simulator: Simulator) -> tuple[list[str], dict[str, str]]:
+    """(settings, environment variables): a system with accounts at a simulator that is not its own."""
+    overrides, keys = [], {}
+    for exchange, urls in simulator.urls.items():
+        overrides += [f"exchanges.{exchange}.urls.{name}={url}" for name, url in urls.items()]
+        account = simulator.truth(exchange, "account")
+        for setting, value in (("api_key", account["api_key"]), ("api_secret", account["secret"])):
+            variable = f"TC_{exchange}_{setting}".upper()
+            overrides.append(f"exchanges.{exchange}.{setting}=env:{variable}")
+            keys[variable] = value
+    return overrides, keys
