@@ -202,7 +202,7 @@ def test_python_binance_trades_and_listens_by_websocket(simulator: Simulator) ->
                 deadline = time.monotonic() + 60
                 while "CANCELED" not in told:
                     assert time.monotonic() < deadline
-                    event = await asyncio.wait_for(events.recv(), 20)
+                    event = await asyncio.wait_for(events.recv(), 60)
                     if event is not None and event["e"] == "executionReport":
                         told.append(event["x"])
                 assert told == ["NEW", "CANCELED"]

@@ -28,7 +28,8 @@ Side = list[list[float]]
 
 @pytest.fixture(scope="module")
 def simulator() -> Iterator[Simulator]:
-    with Simulator(seed=7, rate=200) as running:
+    # ccxt.pro knows a thousand levels for as long as it listens: the price must not leave them, however long it takes.
+    with Simulator(seed=7, rate=200, walk=2) as running:
         yield running
 
 
@@ -79,6 +80,7 @@ def test_rest_of_ccxt_reads_markets_books_trades_and_tickers(simulator: Simulato
         return {trade["side"] for trade in exchange.fetch_trades(SYMBOL)}
 
     wait_until(lambda: sides() == {"buy", "sell"}, PATIENCE_S, "buyers and sellers took what was offered")
+    wait_until(lambda: len(exchange.fetch_trades(SYMBOL, limit=50)) == 50, PATIENCE_S, "often enough")
     simulator.pause()
     try:
         trades = exchange.fetch_trades(SYMBOL, limit=50)
