@@ -51,7 +51,7 @@ class Desk:
         self.commands.start(self.store.open("commands"), 0)
 
     def close(self) -> None:
-        self.commands.stop(5.0)
+        self.commands.stop(60.0)
         assert self.failures.empty(), self.failures.get()
 
     def events(self) -> list[Event]:
@@ -206,7 +206,7 @@ def test_a_lost_answer_is_unknown_and_never_resent(desk: Desk, kind: str, execut
     )
     order = desk.one.order()
     with pytest.raises(ConnectorError) as caught:
-        desk.place(order, soon(2.0)).result(60)
+        desk.place(order, soon(10.0)).result(60)
     assert (caught.value.outcome_known, caught.value.client_order_id) == (False, order.client_order_id)
     assert desk.one.simulator.fired(fault) == 1
     again = desk.place(order).result(60)

@@ -31,7 +31,9 @@ def test_no_grant_is_ever_forgotten(tmp_path: Path) -> None:
     before = budget.used()[0].used
     rng = random.Random(1)
     sent = 0
-    for _ in range(KILLS):
+    kills = 0
+    while kills < KILLS or sent <= KILLS:  # on a busy machine many are killed before they have sent anything
+        kills += 1
         reader, writer = os.pipe()
         children = []
         for _ in range(2):
@@ -53,6 +55,5 @@ def test_no_grant_is_ever_forgotten(tmp_path: Path) -> None:
         os.close(reader)
         [use] = budget.used()
         assert use.used >= before + sent
-        assert use.used <= before + sent + 2 * KILLS, "and hardly more: one a kill at most"
-    assert sent > KILLS
+        assert use.used <= before + sent + 2 * kills, "and hardly more: one a kill at most"
     budget.close()

@@ -168,13 +168,14 @@ def positions_right(desk: Desk) -> bool:
     mark = (Fraction(book["bids"][0][0]) + Fraction(book["asks"][0][0])) / 2
     [row] = [row for row in desk.run("positions", "--exchange", desk.exchange) if row["symbol"] == SYMBOL]
     true = {"quantity": held, "avg_cost": cost / held, "realized_pnl": realized, "unrealized_pnl": mark * held - cost}
-    assert {asset: Fraction(fee) for asset, fee in row["fees"].items()} == fees
+    if {asset: Fraction(fee) for asset, fee in row["fees"].items()} != fees:
+        return False
     return all(abs(Fraction(row[name]) - value) < Fraction(1, 10**20) for name, value in true.items())
 
 
 def test_an_answer_that_is_lost_is_exit_code_5_and_show_tells_the_rest(desk: Desk) -> None:
     desk.simulator.fault(desk.exchange, "ack_lost", count=1, op="place")
-    terms = (desk.exchange, SYMBOL, "buy", "0.02", "--price", desk.price(0.9), "--timeout", "5")
+    terms = (desk.exchange, SYMBOL, "buy", "0.02", "--price", desk.price(0.9), "--timeout", "15")
     error = desk.one("order", "place", *terms, code=5)["error"]
     assert error["outcome_known"] is False
     name = error["client_order_id"]
@@ -207,7 +208,7 @@ def test_a_batch_is_answered_line_by_line(desk: Desk) -> None:
         env=desk.system.environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert done.returncode == 1, done.stderr
     answers = {one["id"]: one for one in map(json.loads, done.stdout.splitlines())}

@@ -115,7 +115,7 @@ def trader(exchange: str, directory: Path, **options: object) -> Iterator[Trader
             one.close()
 
 
-def soon(seconds: float = 10.0) -> float:
+def soon(seconds: float = 60.0) -> float:
     """A deadline."""
     return time.monotonic() + seconds
 
