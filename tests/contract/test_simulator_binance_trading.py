@@ -249,8 +249,8 @@ def test_the_gates_of_time() -> None:
         assert abs(server["serverTime"] - (now() - 5_000)) < 3_000
         client.front.world.faults.delete(fault)
         # Held up past its window, an order meets a later gate: not executed, and counted.
-        client.front.fault("latency", latency_ms=120, surface="trade", count=1)
-        answer, document = await client.send("POST", "order", limit("BUY", LOT, FAR), recvWindow=100)
+        client.front.fault("latency", latency_ms=2_200, surface="trade", count=1)
+        answer, document = await client.send("POST", "order", limit("BUY", LOT, FAR), recvWindow=2_000)
         assert (answer.status, document["code"]) == (400, -1021)
         assert client.front.venue.orders == []
         counted = await client.ok("GET", "rateLimit/order")

@@ -156,13 +156,13 @@ def test_a_get_with_a_body_is_refused_and_an_unknown_path_is_not_found() -> None
 
 def test_too_many_requests_of_an_ip_are_banned_for_a_while() -> None:
     async def scenario() -> None:
-        async with bybit_front(levels=20, requests_max=5, requests_window_s=5, ban_s=0.3) as front:
+        async with bybit_front(levels=20, requests_max=5, requests_window_s=5, ban_s=3) as front:
             statuses = [(await front.get(MARKET + "time"))[0] for _ in range(8)]
             assert statuses == [200] * 5 + [403] * 3
             assert front.venue.usage.earned[403] == 3
             assert front.venue.usage.injected[403] == 0
             assert len(front.venue.requests) == 2, "requests during a ban are remembered"
-            until = time.monotonic() + 10
+            until = time.monotonic() + 60
             while (await front.get(MARKET + "time"))[0] == 403:
                 assert time.monotonic() < until, "the ban never ends"
                 # The window has to pass too, or the next request earns the next ban.
@@ -220,8 +220,8 @@ def test_too_many_connects_are_refused_at_the_handshake() -> None:
 
 def test_a_quiet_connection_is_closed_and_pings_keep_one_open() -> None:
     async def scenario() -> None:
-        async with bybit_front(levels=20, idle_s=0.3) as front, front.socket() as quiet, front.socket() as kept:
-            async with asyncio.timeout(10):
+        async with bybit_front(levels=20, idle_s=3) as front, front.socket() as quiet, front.socket() as kept:
+            async with asyncio.timeout(60):
                 while True:
                     await kept.pong()
                     if front.venue.usage.ws_dropped["idle"]:

@@ -152,7 +152,7 @@ def test_answers_come_in_no_promised_order() -> None:
 def test_a_restart_refuses_what_comes_and_then_ends_the_connection() -> None:
     async def scenario(front: Front, trader: Trader) -> None:
         async with trader.trade() as trade:
-            front.fault("server_shutdown", surface="trade", lead_ms=1_500)
+            front.fault("server_shutdown", surface="trade", lead_ms=4_000)
             assert (await trade.order("order.create", **LIMIT, price=below(front)))["retCode"] == 10019
             message = await trade.ws.receive(timeout=PATIENCE_S)
             assert message.type is aiohttp.WSMsgType.CLOSE
