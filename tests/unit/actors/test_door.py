@@ -96,7 +96,7 @@ def test_a_late_answer_reaches_nobody(doors: Doors, opened: Callable[..., object
 
     opened(handle)
     with pytest.raises(DeadlineExceeded, match="slow"):
-        ask(doors, asked("slow"), seconds=0.05)
+        ask(doors, asked("slow"), seconds=2.0)
     late.get(timeout=PATIENCE_S)(Reply(0, "slow", True, b"slow"))
     reply = ask(doors, asked("quick"))
     assert reply is not None
