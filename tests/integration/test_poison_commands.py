@@ -27,7 +27,7 @@ def test_a_client_of_a_system_is_told() -> None:
                 seen = []
 
                 def trades(arguments: dict[str, Any]) -> list[Trade]:
-                    return client.ask("trades", arguments, list[Trade])
+                    return client.ask("trades", arguments, list[Trade], 60)
 
                 def refused() -> bool:
                     try:
