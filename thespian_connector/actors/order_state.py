@@ -28,7 +28,7 @@ from thespian_connector.model.errors import ConnectorError, Refused
 from thespian_connector.net.journal import JournalThread
 from thespian_connector.orders.codec import decode, decode_fact
 from thespian_connector.orders.desk import Desk, News
-from thespian_connector.orders.events import Connected, Disconnected, Event, Fact, VenueEvent
+from thespian_connector.orders.events import BalancesTold, Connected, Disconnected, Event, Fact, VenueEvent
 from thespian_connector.orders.survey import Survey
 from thespian_connector.storage import Durability, Journal, Store, open_store
 
@@ -192,20 +192,15 @@ class OrderState(Component):
         elif isinstance(message, Request) and message.operation in ("order", "settled"):
             if isinstance(sender, Guest):
                 self._one_order(message, sender)
-            elif not self.worker.submit(partial(self._at_root, message, sender)):
+            elif not self.worker.submit(partial(self._at_door, message, partial(self.send, sender))):
                 self.too_many(message, sender)
         else:
             super().handle(message, sender)
 
     def _at_door(self, request: Request, answer: Answer) -> None:
-        """On the thread of who asks, and passed to the main thread, like a message."""
+        """On a thread that may wait (who asks has one, or the worker); passed to the main thread, like a message."""
         self._read_commands()
         self._mail.put(partial(self.receiveMessage, request, Guest(answer)))
-
-    def _at_root(self, request: Request, client: Address) -> None:
-        """The same on the worker's thread."""
-        self._read_commands()
-        self._mail.put(partial(self._one_order, request, client))
 
     def send(self, to: Address | Guest, message: Message) -> None:
         if isinstance(to, Guest):
@@ -308,7 +303,8 @@ class OrderState(Component):
     def _durable(self, _first: int, events: Sequence[Event], _bodies: Sequence[bytes]) -> None:
         """On the journal's thread."""
         self.crash_point("after_store")
-        self._read_commands()
+        if not all(isinstance(event, BalancesTold) for event in events):
+            self._read_commands()
         self._mail.put(partial(self._fold, events))
 
     def _stored(self, error: ConnectorError | None, done: Any) -> None:

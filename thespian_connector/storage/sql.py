@@ -11,7 +11,7 @@ import os
 import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,11 @@ _STILL_MINE = (
     sa.update(WRITERS)
     .where(WRITERS.c.stream == sa.bindparam("of"), WRITERS.c.epoch == sa.bindparam("mine"))
     .values(epoch=sa.bindparam("same"))
+)
+_AFTER = (
+    sa.select(ENTRIES.c.sequence, ENTRIES.c.crc, ENTRIES.c.body)
+    .where(ENTRIES.c.stream == sa.bindparam("of"), ENTRIES.c.sequence > sa.bindparam("after"))
+    .order_by(ENTRIES.c.sequence)
 )
 _SYNCHRONOUS = {Durability.PROCESS: "NORMAL", Durability.POWER: "FULL"}
 
@@ -55,6 +60,7 @@ class SqlStore(Store):
             sa.event.listen(self._engine, "connect", self._prepare)
         self.still_mine = _Spelled(_STILL_MINE, self._engine.dialect)
         self.insert = _Spelled(sa.insert(ENTRIES), self._engine.dialect)
+        self._after = _Spelled(_AFTER, self._engine.dialect)
         with self.told("open"), self._alone():
             self._check()
 
@@ -127,14 +133,11 @@ class SqlStore(Store):
         return lambda: os.close(handle)
 
     def load(self, stream: str, after: int = 0) -> Iterator[Entry]:
-        query = (
-            sa.select(ENTRIES.c.sequence, ENTRIES.c.crc, ENTRIES.c.body)
-            .where(ENTRIES.c.stream == stream, ENTRIES.c.sequence > after)
-            .order_by(ENTRIES.c.sequence)
-        )
         expected = after
-        with self.told("read"), self._engine.connect() as connection:
-            for sequence, crc, body in connection.execute(query):
+        with self.told("read"), closing(self._engine.raw_connection()) as connection:
+            cursor = connection.cursor()
+            self._after.execute(cursor, [{"of": stream, "after": after}])
+            for sequence, crc, body in cursor.fetchall():
                 expected += 1
                 if sequence != expected:
                     raise StoreError(f"store {self.name}: {stream} lacks entry {expected}; restore a copy")
