@@ -28,9 +28,8 @@ from thespian_connector.model.decimals import dec
 from thespian_connector.model.errors import ConnectorError, OrderNotFound, Refused, UsageError
 from thespian_connector.net.commands import Commands
 from thespian_connector.net.trading import TradeRest
-from thespian_connector.orders.codec import decode, encode
+from thespian_connector.orders.codec import encode
 from thespian_connector.orders.ledger import Ledger
-from thespian_connector.orders.recovery import Recovery
 from thespian_connector.storage import Durability, Journal, Store, open_store
 
 from .account import trade_rest
@@ -38,6 +37,7 @@ from .component import Arguments, Component
 from .crash_points import crash_points
 from .door import Answer, Door, door_path
 from .facts import FactsSource
+from .keeping import KeptOrders, commands_stream, read_commands, venue_stream
 from .messages import Address, FactsWanted, Message, Reply, Request, ThreadAge, failure, pack, unpack
 from .settings import ExchangeStart
 from .threads import LateMailbox, crash
@@ -73,7 +73,7 @@ class OrderCommand(Component):
 
     @property
     def stream(self) -> str:
-        return f"commands/{self.start.exchange}"
+        return commands_stream(self.start.exchange)
 
     def thread_ages(self) -> tuple[ThreadAge, ...]:
         ages = super().thread_ages()
@@ -86,6 +86,8 @@ class OrderCommand(Component):
     def tick(self, now: float) -> None:
         if self.commands is not None:
             self.upkeep.tick(now)
+            if self.commands.crowded:
+                self.worker.submit(self._forget)
 
     def _failed(self, error: BaseException, request: Request | None = None) -> None:
         """On any thread."""
@@ -181,27 +183,26 @@ class OrderCommand(Component):
                     journal = store.open(self.stream)
                 self.venue.load_instruments()
                 self.venue.measure_clock()
-                break
+                self._take_over(store, journal, trade)
             except ConnectorError as error:
                 self._why_not = str(error)
                 logger.warning("%s: %s; tried again in %g s", self.name, error, wait_s)
                 if journal is None and self._store is not None:
                     self._store.close()
+            else:
+                return
             self._ending.wait(wait_s)
             wait_s = min(wait_s * 2, INSTRUMENTS_RETRY_MAX_S)
-        else:
-            return
-        self._take_over(store, journal, trade)
 
     def _take_over(self, store: Store, journal: Journal, trade: TradeRest) -> None:
-        ledger = Ledger(self.start.exchange, self.venue.market_of)
-        recovery = Recovery()
-        last = 0
-        for entry in store.load(self.stream):
-            event = decode(entry.body)
-            ledger.apply(event)
-            recovery.see(event)
-            last = entry.sequence
+        """:raises StoreError: what is journaled cannot be read."""
+        keep = KeptOrders(store, self.start.exchange)
+        ledger, recovery, last = read_commands(
+            store,
+            self.start.exchange,
+            lambda: Ledger(self.start.exchange, self.venue.market_of, keep, counts=False),
+            self.worker.beat,
+        )
         interrupted = recovery.interrupted(time.time_ns())
         if interrupted:
             logger.warning(
@@ -227,6 +228,17 @@ class OrderCommand(Component):
             on_failure=self._failed,
         )
         logger.info("%s takes orders: %d entries read, %d interrupted", self.name, last, len(interrupted))
+
+    def _forget(self) -> None:
+        """Orders that OrderState has kept."""
+        assert self._store is not None, "its journal is in it"
+        assert self.commands is not None, "it is called with them"
+        try:
+            head = self._store.head(venue_stream(self.start.exchange))
+        except ConnectorError as error:
+            logger.warning("%s: %s; tried again in %g s", self.name, error, MAINTENANCE_RETRY_S)
+        else:
+            self.commands.forget(head.covers.get(self.stream, 0) if head is not None else 0)
 
     def cancel_all(self, arguments: Arguments) -> list[str]:
         """Every open order on the account, whoever placed it, symbol by symbol; returns the venue's names of those."""

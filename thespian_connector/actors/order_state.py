@@ -37,6 +37,7 @@ from .crash_points import crash_points
 from .door import Answer, Door, Guest, door_path
 from .facts import FactsSink
 from .inquiries import Inquiries
+from .keeping import Keeping, KeptOrders, commands_stream, venue_stream
 from .messages import Address, Announce, Facts, Found, Message, Reply, Request, ThreadAge, failure, unpack
 from .parked import Parked
 from .publishing import OrderPublisher
@@ -47,6 +48,7 @@ from .watching import Watching
 logger = logging.getLogger(__name__)
 
 _NS = 1_000_000_000
+_DAY_NS = 86_400 * _NS
 #: Between two ticks while something is awaited.
 _BUSY_TICK_S = 0.05
 
@@ -61,6 +63,7 @@ class OrderState(Component):
         self.exchange = start.exchange.exchange
         self.trading = trading_for(self.exchange)
         self.desk: Desk | None = None
+        self.keeping: Keeping
         self.survey: Survey
         self.journal: JournalThread | None = None
         self.commands: FactsSink
@@ -110,54 +113,45 @@ class OrderState(Component):
     def _load(self) -> None:
         """Until the journal is there."""
         wait_s = INSTRUMENTS_RETRY_FIRST_S
+        journal: Journal | None = None
         while not self._ending.is_set():
             self.worker.beat()
             try:
-                store = self._store = open_store(self.start.store.url, Durability(self.start.store.durability))
-                journal = store.open(f"venue/{self.exchange}")
-                desk, last, commands = self._read(store)
+                if journal is None:
+                    store = self._store = open_store(self.start.store.url, Durability(self.start.store.durability))
+                    journal = store.open(venue_stream(self.exchange))
+                desk = Desk(self.exchange, self.trading.fee_asset, KeptOrders(store, self.exchange))
+                keeping = Keeping(store, self.exchange, self.start.orders.retention_days * _DAY_NS, time.time_ns())
+                # What is in the command side's journal is read here, too, so that nobody waits for that process.
+                keeping.read(desk, journal, self.worker.beat)
             except ConnectorError as error:
                 self._why_not = str(error)
                 logger.warning("%s: %s; tried again in %g s", self.name, error, wait_s)
-                if self._store is not None:
+                if journal is None and self._store is not None:
                     self._store.close()
             else:
-                self._mail.put(partial(self._take_over, desk, journal, last, commands))
+                self._mail.put(partial(self._take_over, desk, journal, keeping))
                 return
             self._ending.wait(wait_s)
             wait_s = min(wait_s * 2, INSTRUMENTS_RETRY_MAX_S)
 
-    def _read(self, store: Store) -> tuple[Desk, int, int]:
-        """Both streams: what is in the command side's is read here, too, so that nobody waits for that process."""
-        desk = Desk(self.exchange, self.trading.fee_asset)
-        numbers = []
-        for stream in ("venue", "commands"):
-            last = 0
-            for entry in store.load(f"{stream}/{self.exchange}"):
-                desk.load([decode(entry.body)])
-                last = entry.sequence
-                self.worker.beat()
-            numbers.append(last)
-        desk.loaded()
-        return desk, numbers[0], numbers[1]
-
     # -- the main thread again
 
-    def _take_over(self, desk: Desk, journal: Journal, last: int, commands: int) -> None:
+    def _take_over(self, desk: Desk, journal: Journal, keeping: Keeping) -> None:
         assert self._store is not None, "the journal is in it"
         engine_ns = int(self.trading.engine_timeout_s * _NS)
         self.survey = Survey(desk, self.start.settings.symbols, engine_ns, time.time_ns())
         failed = partial(crash, f"{self.name}'s journal")
-        self.journal = JournalThread(journal, last, self._durable, failed)
+        self.journal = JournalThread(journal, keeping.venue, self._durable, failed)
         self.journal.start()
         lost_with_life = self._store.durability is Durability.NONE
-        self.commands = FactsSink(self.incarnation, self.send, commands, anew=lost_with_life)
+        self.commands = FactsSink(self.incarnation, self.send, keeping.commands, anew=lost_with_life)
         self.stream = FactsSink(self.incarnation, self.send, 0, anew=True)
-        self.desk = desk
+        self.desk, self.keeping = desk, keeping
         path = door_path(Path(self.context.runtime_dir), self.name)
         self._door = Door(path, self._at_door, on_failure=lambda error, _: crash(f"{self.name}'s door", error))
         self.publisher.publish(News([], [], desk.balances()))
-        logger.info("%s knows %d facts of the venue's, %d of ours", self.name, last, commands)
+        logger.info("%s knows %d facts of the venue's, %d of ours", self.name, keeping.venue, keeping.commands)
         now = time.monotonic()
         self._find(now)
         self.tick(now)
@@ -172,6 +166,8 @@ class OrderState(Component):
         for question in self.inquiries.overdue(now):
             self.survey.failed(question, now_ns)
         self.parked.expire(now, self.desk)
+        if self.desk.crowded:
+            self.desk.forget()
         if self.inquiries.ready:
             self.inquiries.instruments(now)
             for question in self.survey.questions(now_ns):
@@ -190,7 +186,7 @@ class OrderState(Component):
         elif isinstance(message, Announce):
             self.watching.registry(message, time.monotonic())
         elif isinstance(message, Request) and message.operation in ("order", "settled"):
-            if isinstance(sender, Guest):
+            if isinstance(sender, Guest) or self.desk is None:  # without it the worker reads the journal
                 self._one_order(message, sender)
             elif not self.worker.submit(partial(self._at_door, message, partial(self.send, sender))):
                 self.too_many(message, sender)
@@ -246,7 +242,7 @@ class OrderState(Component):
             return
         after = self.commands.after
         try:
-            bodies = [entry.body for entry in self._store.load(f"commands/{self.exchange}", after)]
+            bodies = [entry.body for entry in self._store.load(commands_stream(self.exchange), after)]
         except ConnectorError as error:
             logger.warning("%s: %s; OrderCommand will tell what is in it", self.name, error)
             return
@@ -256,6 +252,7 @@ class OrderState(Component):
     def _fold_commands(self, first: int, bodies: Sequence[bytes]) -> None:
         new = self.commands.fresh(first, bodies)
         if new:
+            self.keeping.folded_commands(self.commands.after, len(new))
             self._fold([decode(body) for body in new])
 
     def _had(self, last: int, error: ConnectorError | None) -> None:
@@ -300,12 +297,16 @@ class OrderState(Component):
         self.crash_point("before_store")
         self.journal.write(new, on_done)
 
-    def _durable(self, _first: int, events: Sequence[Event], _bodies: Sequence[bytes]) -> None:
+    def _durable(self, first: int, events: Sequence[Event], _bodies: Sequence[bytes]) -> None:
         """On the journal's thread."""
         self.crash_point("after_store")
         if not all(isinstance(event, BalancesTold) for event in events):
             self._read_commands()
-        self._mail.put(partial(self._fold, events))
+        self._mail.put(partial(self._fold_own, first + len(events) - 1, events))
+
+    def _fold_own(self, last: int, events: Sequence[Event]) -> None:
+        self.keeping.folded_venue(last, len(events))
+        self._fold(events)
 
     def _stored(self, error: ConnectorError | None, done: Any) -> None:
         if done is not None:
@@ -320,6 +321,8 @@ class OrderState(Component):
             self.publisher.publish(news)
             self.parked.look(news.orders, self.desk)
         self.survey.folded(events, self.inquiries.now_ns())
+        assert self.journal is not None, "it begins with the desk"
+        self.keeping.keep(self.desk, self.journal, time.time_ns(), self._mail.put)
         self.pace(_BUSY_TICK_S)
 
     # -- questions to the venue

@@ -78,10 +78,12 @@ class StoreSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 class OrderSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`prefix`: client order ids that we make begin with it; it tells our orders from others' on the same account, so
-    two systems on one account need two. `timeout_s`: until when an order may be sent, where the caller does not say."""
+    two systems on one account need two. `timeout_s`: until when an order may be sent, where the caller does not say.
+    `retention_days`: how long an order that has ended stays known, by its id too."""
 
     prefix: Annotated[str, Meta(pattern=r"^[A-Za-z0-9]{1,8}$")] = "tc"
     timeout_s: Annotated[float, Meta(gt=0, le=60)] = 5.0
+    retention_days: Annotated[int, Meta(ge=7)] = 7
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -87,12 +87,15 @@ class Commands:
         self._placing: dict[str, _Placing] = {}
         #: handle -> commands that wait for it; the first is running.
         self._lines: dict[str, deque[Callable[[], None]]] = {}
+        #: handle -> the number of the last entry that is about it, of those that were written by this life.
+        self._touched: dict[str, int] = {}
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._senders: list[threading.Thread] = []
         self._journal: SharedJournal
 
     def start(self, journal: Journal, last: int) -> None:
         """:param last: the sequence number of the journal's last entry."""
+        self._touched = dict.fromkeys(self._ledger.handles(), last)
         self._journal = SharedJournal(journal, last, self._durable, time_ns=self._time_ns)
         for number in range(limits.SENDERS_MAX):
             sender = threading.Thread(target=self._send, name=f"sender-{number}", daemon=True)
@@ -112,6 +115,24 @@ class Commands:
     def busy_since_ns(self) -> int:
         """Since when the commit at hand takes, monotonic; 0: there is none."""
         return self._journal.busy_since_ns
+
+    @property
+    def crowded(self) -> bool:
+        """There are orders in memory to be forgotten."""
+        return len(self._ledger) > 2 * limits.ENDED_IN_MEMORY_MAX
+
+    def forget(self, kept: int) -> None:
+        """Orders of which nothing is under way, and all entries are in the snapshot, which has those up to number
+        `kept`; but the newest."""
+        with self._lock:
+            held = [
+                handle
+                for handle in self._ledger.handles()
+                if self._touched.get(handle, 0) <= kept and handle not in self._lines and handle not in self._placing
+            ]
+            for handle in held[: -limits.ENDED_IN_MEMORY_MAX]:
+                self._ledger.forget(handle)
+                self._touched.pop(handle, None)
 
     # -- commands
 
@@ -244,6 +265,7 @@ class Commands:
 
     def _durable(self, first: int, events: Sequence[Event], bodies: Sequence[bytes]) -> None:
         with self._lock:
-            for event in events:
-                self._ledger.apply(event)
+            for number, event in enumerate(events, first):
+                for handle in self._ledger.apply(event):
+                    self._touched[handle] = number
         self._on_durable(first, bodies)

@@ -22,6 +22,8 @@ from thespian_connector.storage import Journal
 OnDurable = Callable[[int, Sequence[Event], Sequence[bytes]], None]
 #: Called on the journal's thread, with None when the events are durable, or with why they are not.
 Done = Callable[[ConnectorError | None], None]
+#: Something else that the journal's thread does with it.
+Between = Callable[[Journal], None]
 
 
 class _Writer:
@@ -138,9 +140,10 @@ class JournalThread:
         *,
         time_ns: Callable[[], int] = time.time_ns,
     ) -> None:
+        self._journal = journal
         self._writer = _Writer(journal, last, on_durable, time_ns)
         self._on_failure = on_failure
-        self._entries: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
+        self._entries: queue.SimpleQueue[_Entry | Between | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         #: Monotonic, of the commit at hand; 0: there is none.
         self.busy_since_ns = 0
@@ -151,6 +154,10 @@ class JournalThread:
     def write(self, events: Sequence[Event], done: Done) -> None:
         """From any thread: `done` is called when they are durable, all or none."""
         self._entries.put(_Entry(events, done))
+
+    def between(self, work: Between) -> None:
+        """From any thread: `work` is done between two commits, on the journal's thread."""
+        self._entries.put(work)
 
     def stop(self, timeout_s: float) -> None:
         """What waits is written first."""
@@ -167,7 +174,10 @@ class JournalThread:
                 while len(batch) < limits.JOURNAL_BATCH_MAX and not self._entries.empty():
                     batch.append(self._entries.get())
                 ending = None in batch
-                self._commit([entry for entry in batch if entry is not None])
+                self._commit([entry for entry in batch if isinstance(entry, _Entry)])
+                for work in batch:
+                    if work is not None and not isinstance(work, _Entry):
+                        work(self._journal)
                 self.busy_since_ns = 0
             self._writer.close()
         except BaseException as error:  # noqa: BLE001 - whatever it was: the owner ends the process

@@ -8,13 +8,16 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from thespian_connector import limits
 from thespian_connector.model import Balance, Fill, Instrument, Order, OrderStatus, OrderType, Position, Side
 from thespian_connector.model.private import FillReport, OrderReport
 
-from .events import BalancesTold, Event, Executed, Reported, VenueEvent
+from .events import BalancesTold, Event, Executed, PlaceIntended, Reported, VenueEvent
+from .kept import Keep, KeptAccount, KeptOrder, Nowhere
 from .ledger import Ledger
 from .leg import Leg
 from .positions import Market
+from .recovery import Recovery
 
 #: Of which nobody can say how they stand.
 UNSETTLED = (OrderStatus.PENDING_NEW, OrderStatus.UNKNOWN)
@@ -30,22 +33,50 @@ class News(NamedTuple):
     balances: list[Balance]
 
 
+class Change(NamedTuple):
+    """An order as it is to be kept, and as it is told; None: it is not known enough. `live`: see `Desk.active`."""
+
+    kept: KeptOrder
+    live: bool
+    order: Order | None
+    updated_ns: int
+
+
+class Changes(NamedTuple):
+    """`gone`: handles of orders that are part of another's."""
+
+    account: KeptAccount
+    orders: list[Change]
+    gone: list[str]
+
+
 class Desk:
     """Facts come in, orders, fills and balances come out. Pure; for one thread.
 
     :param fee_asset: in what a fill's fee was paid, where the venue did not tell it.
+    :param keep: where orders are that have ended, and were forgotten here; see `changes`.
     """
 
-    def __init__(self, exchange: str, fee_asset: Callable[[FillReport, Instrument], str]) -> None:
+    def __init__(
+        self, exchange: str, fee_asset: Callable[[FillReport, Instrument], str], keep: Keep | None = None
+    ) -> None:
         self.exchange = exchange
         self._fee_asset = fee_asset
-        self.ledger = Ledger(exchange, self.market_of)
+        self._keep = keep or Nowhere()
+        self.ledger = Ledger(exchange, self.market_of, self._keep, self._had_again)
+        self.recovery = Recovery()
         self._instruments: dict[str, Instrument] = {}
         self._natives: dict[str, str] = {}
         self._orders: dict[str, Order] = {}
         self._balances: dict[str, Balance] = {}
         #: Ids of legs that have not ended, or whose fills are not all known; a dict as an ordered set.
         self._active: dict[str, None] = {}
+        #: Handles of orders that are not kept as they are, and those whose changes are being written.
+        self._changed: dict[str, None] = {}
+        self._written: dict[str, None] = {}
+        #: Handles that became part of another's chain.
+        self._gone: dict[str, None] = {}
+        self._written_gone: dict[str, None] = {}
 
     # -- instruments
 
@@ -80,14 +111,11 @@ class Desk:
     def load(self, events: Iterable[Event]) -> None:
         """At the start: nothing of it is news. Then comes :meth:`loaded`."""
         for event in events:
-            self.ledger.apply(event)
+            self._apply(event)
 
     def loaded(self) -> None:
-        for leg in self.ledger.legs():
-            self._watch(leg)
-            handle = self.ledger.handle_of(leg.client_order_id)
-            if handle == leg.client_order_id:
-                self._renew(handle)
+        for handle in self.ledger.handles():
+            self._renew(handle)
         self._balances = {one.asset: one for one in self.ledger.balances()}
 
     def sift(self, events: Iterable[VenueEvent]) -> list[VenueEvent]:
@@ -121,12 +149,24 @@ class Desk:
 
     def _apply(self, event: Event) -> tuple[str, ...]:
         handles = self.ledger.apply(event)
+        self.recovery.see(event)
+        if isinstance(event, PlaceIntended) and event.replaces is not None:
+            self._gone[event.order.client_order_id] = None
         for handle in handles:
-            for name in self.ledger.chain_of(handle):
-                leg = self.ledger.leg(name)
-                if leg is not None:
-                    self._watch(leg)
+            self._changed[handle] = None
+            self._watch_all(handle)
         return handles
+
+    def _had_again(self, handle: str) -> None:
+        """An order that was forgotten is in memory."""
+        self._watch_all(handle)
+        self._renew(handle)
+
+    def _watch_all(self, handle: str) -> None:
+        for name in self.ledger.chain_of(handle):
+            leg = self.ledger.leg(name)
+            if leg is not None:
+                self._watch(leg)
 
     def _watch(self, leg: Leg) -> None:
         if leg.status.terminal and not leg.fills_missing:
@@ -173,6 +213,60 @@ class Desk:
             return fill
         return replace(fill, fee_asset=self._fee_asset(fill, instrument))
 
+    # -- to be kept, and had again
+
+    def had(self, account: KeptAccount, orders: Iterable[KeptOrder]) -> None:
+        """At the start, before the facts that came after they were kept."""
+        self.ledger.have_account(account)
+        self.recovery = Recovery(account.unanswered)
+        for kept in orders:
+            self.ledger.have(kept)
+
+    def changes(self, sum_before_ns: int) -> Changes:
+        """What is other than what is kept; then comes :meth:`kept`, or :meth:`not_kept`. One at a time."""
+        assert not self._written, "one at a time"
+        self._written = dict.fromkeys(map(self.ledger.handle_of, self._changed))
+        self._written_gone = {name: None for name in self._gone if name not in self._written}
+        self._changed, self._gone = {}, {}
+        account = self.ledger.kept_account(sum_before_ns, self.recovery.unanswered)
+        return Changes(account, [self._change(handle) for handle in self._written], list(self._written_gone))
+
+    def _change(self, handle: str) -> Change:
+        kept = self.ledger.kept(handle)
+        legs = [leg for name in self.ledger.chain_of(handle) if (leg := self.ledger.leg(name)) is not None]
+        return Change(
+            kept=kept,
+            live=any(leg.client_order_id in self._active for leg in legs),
+            order=self.ledger.order(handle),
+            updated_ns=max(leg.updated_ns for leg in legs),
+        )
+
+    def kept(self) -> None:
+        self._written = {}
+        self.forget()
+
+    def not_kept(self) -> None:
+        self._changed, self._gone = self._written | self._changed, self._written_gone | self._gone
+        self._written = {}
+
+    @property
+    def crowded(self) -> bool:
+        """There are orders in memory to be forgotten, whoever asked for them."""
+        return len(self.ledger) - len(self._active) > 2 * limits.ENDED_IN_MEMORY_MAX
+
+    def forget(self) -> None:
+        """Of the orders that have ended, and are kept as they are, those that are in memory the longest."""
+        active = {self.ledger.handle_of(name) for name in self._active}
+        held = [
+            handle
+            for handle in self.ledger.handles()
+            if not any(handle in some for some in (active, self._changed, self._written))
+        ]
+        for handle in held[: -limits.ENDED_IN_MEMORY_MAX]:
+            for name in self.ledger.chain_of(handle):
+                self._orders.pop(name, None)
+            self.ledger.forget(handle)
+
     # -- answers
 
     def active(self) -> Iterator[Leg]:
@@ -187,13 +281,24 @@ class Desk:
 
     def orders(self, *, open_only: bool, symbol: str | None, most: int) -> list[Order]:
         """The newest `most`, oldest first."""
+        if open_only:
+            handles = dict.fromkeys(map(self.ledger.handle_of, self._active))
+            orders = [order for handle in handles if (order := self._orders.get(handle)) is not None]
+        else:
+            orders = [*self._orders.values(), *self._forgotten(symbol, most)]
         found = [
-            order
-            for order in self._orders.values()
-            if not (open_only and order.status.terminal) and symbol in (None, order.symbol)
+            order for order in orders if not (open_only and order.status.terminal) and symbol in (None, order.symbol)
         ]
         found.sort(key=lambda order: (order.created_ns, order.client_order_id))
         return found[-most:]
+
+    def _forgotten(self, symbol: str | None, most: int) -> Iterator[Order]:
+        """The newest of those that are not in memory."""
+        symbols = () if symbol is None else (symbol, self._natives.get(symbol, symbol))
+        for order in self._keep.newest(symbols, most):
+            if not self.ledger.remembers(order.client_order_id):
+                instrument = self._instruments.get(order.symbol)  # it was not known then what the name stands for
+                yield order if instrument is None else replace(order, symbol=instrument.symbol)
 
     def balances(self) -> list[Balance]:
         return list(self._balances.values())

@@ -4,19 +4,20 @@ to. As bytes they are msgpack, and say in which form they are written.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 from msgspec import Struct
 
-from thespian_connector.model import OrderType, Side, TimeInForce
+from thespian_connector.model import Order, OrderType, Side, TimeInForce
 from thespian_connector.model.errors import StoreError
 from thespian_connector.model.private import BalanceReport, FillReport, OrderReport
 
-from .events import AmendIntended, Answered, CancelIntended, Executed, Operation, PlaceIntended
+from .events import AmendIntended, Answered, CancelIntended, Executed, PlaceIntended
 from .positions import Summed
+from .recovery import Command
 
 #: Of both records.
 FORM = 1
@@ -56,13 +57,13 @@ class KeptOrder(Struct, frozen=True, kw_only=True, omit_defaults=True):
     chain: tuple[str, ...] = ()
 
     def names(self) -> list[str]:
-        """By which it is found: the ids of its legs, and what the venue calls them."""
-        names = [by_client_id(one.client_order_id) for one in self.legs]
+        """By which it is found: the ids that the handle stands for, and what the venue calls them."""
+        names = [by_client_id(name) for name in self.chain or (self.handle,)]
         return names + [by_order_id(one.native, one.order_id) for one in self.legs if one.named]
 
 
 class KeptAccount(Struct, frozen=True, kw_only=True):
-    """What is known beside the orders. `seen`: native -> (when its first order was, when one last changed)."""
+    """What is known beside the orders. `seen`: see `ledger.Ledger`. `dropped_ns`: see `ledger.Ledger.drop`."""
 
     form: int
     balances: tuple[BalanceReport, ...]
@@ -71,14 +72,38 @@ class KeptAccount(Struct, frozen=True, kw_only=True):
     unclaimed: tuple[Executed, ...]
     positions: tuple[Summed, ...]
     seen: dict[str, tuple[int, int]]
-    #: Fills from before it, of orders that are not known, are of orders that were dropped: they are counted.
     dropped_ns: int
-    #: Commands without an answer: client order id, operation, its id.
-    unanswered: tuple[tuple[str, Operation, str], ...]
+    #: Commands without an answer.
+    unanswered: tuple[Command, ...]
+
+
+class Keep(Protocol):
+    """Where orders are that were kept."""
+
+    def find(self, name: str) -> KeptOrder | None:
+        """:raises StoreError: it cannot be read."""
+
+    def newest(self, symbols: Sequence[str], most: int) -> list[Order]:
+        """The `most` that were created last, of these symbols, or names of the venue's; none: of all. There may be
+        more.
+
+        :raises StoreError: they cannot be read.
+        """
+
+
+class Nowhere(Keep):
+    """Nothing was kept: all is in memory."""
+
+    def find(self, name: str) -> KeptOrder | None:  # noqa: ARG002 - whatever it is
+        return None
+
+    def newest(self, symbols: Sequence[str], most: int) -> list[Order]:  # noqa: ARG002 - whatever they are
+        return []
 
 
 _Kept = TypeVar("_Kept", KeptOrder, KeptAccount)
 _ENCODER = msgspec.msgpack.Encoder()
+_SHOWN = msgspec.msgpack.Decoder(Order)
 _ORDERS = msgspec.msgpack.Decoder(KeptOrder)
 _ACCOUNTS = msgspec.msgpack.Decoder(KeptAccount)
 
@@ -98,6 +123,19 @@ def encode_kept(kept: KeptOrder | KeptAccount) -> bytes:
 def decode_order(body: bytes) -> KeptOrder:
     """:raises StoreError: it is none of this version."""
     return _decode(_ORDERS, body)
+
+
+def encode_shown(order: Order | None) -> bytes:
+    """An order as a listing tells it; nothing of one that is not known enough."""
+    return b"" if order is None else _ENCODER.encode(order)
+
+
+def decode_shown(body: bytes) -> Order:
+    """:raises StoreError: it is none of this version."""
+    try:
+        return _SHOWN.decode(body)
+    except (msgspec.DecodeError, TypeError) as error:
+        raise StoreError(f"an order that this version cannot read ({error}); run the version that wrote it") from None
 
 
 def decode_account(body: bytes) -> KeptAccount:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 
-from thespian_connector.model import Balance, Fill, NewOrder, Order, OrderStatus, Position
-from thespian_connector.model.decimals import CONTEXT, ZERO, canonical
-from thespian_connector.model.private import BalanceReport, FillReport
+from thespian_connector.model import Balance, NewOrder, Order, OrderStatus, Position
+from thespian_connector.model.decimals import CONTEXT, canonical
+from thespian_connector.model.private import FillReport, OrderReport
 
+from .balances import BalanceBook
 from .events import (
     Absent,
     AmendIntended,
@@ -25,18 +26,36 @@ from .events import (
     Reported,
     VenueEvent,
 )
-from .leg import Leg, fill_of
+from .kept import FORM, Keep, KeptAccount, KeptOrder, Nowhere, by_client_id, by_order_id
+from .leg import REST_NOT_PLACED, Leg, fill_of, total, traded_by, when
 from .positions import Market, PositionBook
+from .recovery import Command
 
 _DONE_AND_REPLACED = (OrderStatus.CANCELED, OrderStatus.EXPIRED)
 
 
 class Ledger:
-    """:param market_of: the venue's name of an instrument -> its symbol and assets."""
+    """:param market_of: the venue's name of an instrument -> its symbol and assets.
+    :param keep: where orders are that are not in memory. What is kept of one that is in memory is not newer than that.
+    :param had_again: called with the handle of an order that came from there into memory.
+    :param counts: whether fills are added up to positions.
+    """
 
-    def __init__(self, exchange: str, market_of: Callable[[str], Market]) -> None:
+    def __init__(
+        self,
+        exchange: str,
+        market_of: Callable[[str], Market],
+        keep: Keep | None = None,
+        had_again: Callable[[str], None] = lambda _: None,
+        *,
+        counts: bool = True,
+    ) -> None:
         self.exchange = exchange
         self._market_of = market_of
+        self._keep = keep or Nowhere()
+        self._had_again = had_again
+        self._counts = counts
+        #: In memory; so are the other three for those legs.
         self._legs: dict[str, Leg] = {}
         #: (native, order id) -> client order id: where the venue tells an execution without the client's id.
         self._by_order_id: dict[tuple[str, str], str] = {}
@@ -45,12 +64,13 @@ class Ledger:
         #: handle -> the ids of its chain, in order; a leg -> its handle.
         self._chains: dict[str, list[str]] = {}
         self._handles: dict[str, str] = {}
-        self._balances: dict[str, BalanceReport] = {}
-        #: asset -> the number of the fact that told of it last.
-        self._balances_at: dict[str, int] = {}
-        #: How many facts about balances were folded in.
-        self.balances_told = 0
+        self._balances = BalanceBook()
         self._positions = PositionBook()
+        #: The venue's name of an instrument -> (when its first order was made, when one last changed).
+        self._seen: dict[str, tuple[int, int]] = {}
+        #: The venue's name of an instrument -> its base asset, as our own orders tell it: before instruments are known.
+        self._bases: dict[str, str] = {}
+        self._dropped_ns = 0
 
     # -- facts
 
@@ -70,14 +90,19 @@ class Ledger:
                 leg.answered(event)
             case Reported():
                 # Binance tells a canceled order under the id of its cancel in listings: the order's own id goes first.
-                known = self._by_order_id.get((event.report.native, event.report.order_id))
-                leg = self._leg(known or event.report.client_order_id)
+                report = event.report
+                known = self._claimed(report.native, report.order_id)
+                if known is None and self._was_dropped(report):
+                    return ()
+                leg = self._leg(known or report.client_order_id)
                 leg.reported(event)
             case Absent():
                 leg = self._leg(event.client_order_id)
                 leg.absent(event)
             case Executed():
                 found = self._leg_of(event.fill)
+                if found is None and event.fill.time_ns < self._dropped_ns:
+                    return ()
                 if found is None:
                     key = (event.fill.native, event.fill.order_id)
                     self._unclaimed.setdefault(key, []).append(event)
@@ -85,54 +110,67 @@ class Ledger:
                 leg = found
                 leg.executed(event.fill, event.time_ns)
             case BalancesTold():
-                self._tell_balances(event)
+                self._balances.tell(event)
                 return ()
         self._named(leg)
         self._count(leg)
+        if leg.native:
+            first_ns, last_ns = self._seen.get(leg.native, (leg.since_ns, 0))
+            self._seen[leg.native] = min(first_ns, leg.since_ns), max(last_ns, leg.updated_ns)
+            if leg.intent is not None and leg.native not in self._bases:
+                self._bases[leg.native] = leg.intent.order.symbol.partition("/")[0]
         return (self.handle_of(leg.client_order_id),)
 
     def adds(self, event: VenueEvent) -> bool:
         """Whether the venue tells anything new by it. What does not need not be journaled: listings repeat."""
         match event:
             case Reported():
-                leg = self._legs.get(event.report.client_order_id)
-                return leg is None or leg.adds(event)
+                leg = self.leg(event.report.client_order_id)
+                return not self._was_dropped(event.report) if leg is None else leg.adds(event)
             case Executed():
                 return self._adds_fill(event.fill)
             case BalancesTold():
                 # What a stream tells is compared with nothing: what came just before may not be folded in yet.
-                return event.asked_at is None or self._changed_balances(event) != {}
+                return event.asked_at is None or self._balances.changed(event) != {}
             case Absent():
                 return True
 
     def _adds_fill(self, fill: FillReport) -> bool:
-        leg = self._leg_of(fill, make=False)
+        known = self._claimed(fill.native, fill.order_id)
+        leg = self.leg(name) if (name := known or fill.client_order_id) else None
         if leg is not None:
             return leg.adds_fill(fill)
+        if fill.time_ns < self._dropped_ns:
+            return False
         waiting = self._unclaimed.get((fill.native, fill.order_id), ())
         return all(event.fill.execution_id != fill.execution_id for event in waiting)
 
-    def _changed_balances(self, event: BalancesTold) -> dict[str, BalanceReport | None]:
-        """What the fact changes, by asset; None: nothing is left of it."""
-        told: dict[str, BalanceReport | None] = {one.asset: one for one in event.balances}
-        if event.asked_at is not None:
-            told |= dict.fromkeys(asset for asset in self._balances if asset not in told)
-            told = {asset: one for asset, one in told.items() if self._balances_at.get(asset, 0) <= event.asked_at}
-        return {asset: one for asset, one in told.items() if _held(one) != _held(self._balances.get(asset))}
+    def _was_dropped(self, report: OrderReport) -> bool:
+        """Of an order that is not known: whether it is one that was forgotten for good."""
+        ended = report.status is not None and report.status.terminal and report.time_ns < self._dropped_ns
+        return ended and self.leg(report.client_order_id) is None
 
     def _leg(self, client_order_id: str) -> Leg:
-        leg = self._legs.get(client_order_id)
+        leg = self.leg(client_order_id)
         if leg is None:
             leg = self._legs[client_order_id] = Leg(client_order_id)
         return leg
 
-    def _leg_of(self, fill: FillReport, *, make: bool = True) -> Leg | None:
-        known = self._by_order_id.get((fill.native, fill.order_id))
+    def _claimed(self, native: str, order_id: str) -> str | None:
+        """The client order id that the venue's stands for."""
+        key = (native, order_id)
+        if key not in self._by_order_id and order_id:
+            self._have(by_order_id(native, order_id))
+        return self._by_order_id.get(key)
+
+    def _leg_of(self, fill: FillReport) -> Leg | None:
+        known = self._claimed(fill.native, fill.order_id)
         if known is not None:
             return self._legs[known]
         if not fill.client_order_id:
             return None
-        return self._leg(fill.client_order_id) if make else self._legs.get(fill.client_order_id)
+        leg = self.leg(fill.client_order_id)
+        return self._leg(fill.client_order_id) if leg is None and fill.time_ns >= self._dropped_ns else leg
 
     def _named(self, leg: Leg) -> None:
         if not leg.order_id:
@@ -145,40 +183,121 @@ class Ledger:
 
     def _count(self, leg: Leg) -> None:
         for fill, before in leg.new_fills():
-            if before is None:
-                self._positions.add(fill)
-            else:
+            if self._counts:
                 self._positions.add(fill, before)
 
     def _chain(self, handle: str, successor: str) -> None:
-        handle = self._handles.get(handle, handle)
-        chain = self._chains.setdefault(handle, [handle])
-        if successor not in chain:
-            chain.append(successor)
-            chain.sort(key=lambda name: (name != handle, len(name), name))  # successors are numbered
-            self._handles[successor] = handle
+        self.leg(handle)
+        self._link(self._handles.get(handle, handle), successor)
 
-    def _tell_balances(self, event: BalancesTold) -> None:
-        changed = self._changed_balances(event)
-        if changed or event.asked_at is None:  # as many as are journaled, so that a replay counts the same
-            self.balances_told += 1
-        for asset, told in changed.items():
-            self._balances_at[asset] = self.balances_told
-            if told is None:
-                del self._balances[asset]
-            else:
-                self._balances[asset] = told
+    def _link(self, handle: str, successor: str) -> None:
+        chain = self._chains.setdefault(handle, [handle])
+        # The venue may have told of it, and even of what replaced it, before we knew whose place it takes.
+        joining = [name for name in self._chains.pop(successor, [successor]) if name not in chain]
+        if joining:
+            chain += joining
+            chain.sort(key=lambda name: (name != handle, len(name), name))  # successors are numbered
+            self._handles.update(dict.fromkeys(joining, handle))
+
+    # -- to be kept, and had again
+
+    def handles(self) -> Iterable[str]:
+        """Of the orders in memory, the longest in it first."""
+        return dict.fromkeys(self._handles.get(name, name) for name in self._legs)
+
+    def kept(self, handle: str) -> KeptOrder:
+        chain, named = self._chains.get(handle, []), self._by_order_id
+        legs = [leg for name in chain or [handle] if (leg := self._legs.get(name)) is not None]
+        kept = tuple(leg.kept(named=named.get((leg.native, leg.order_id)) == leg.client_order_id) for leg in legs)
+        return KeptOrder(form=FORM, handle=handle, legs=kept, chain=tuple(chain))
+
+    def forget(self, handle: str) -> None:
+        """Of an order that is kept as it is: until somebody asks for it, it is not in memory."""
+        for name in self._chains.pop(handle, [handle]):
+            self._handles.pop(name, None)
+            leg = self._legs.pop(name, None)
+            if leg is not None and self._by_order_id.get((leg.native, leg.order_id)) == name:
+                del self._by_order_id[leg.native, leg.order_id]
+
+    def _have(self, name: str) -> None:
+        kept = self._keep.find(name)
+        if kept is not None:
+            self.have(kept)
+
+    def have(self, kept: KeptOrder) -> None:
+        """Into memory."""
+        for one in kept.legs:
+            if one.client_order_id in self._legs:
+                continue
+            self._legs[one.client_order_id] = Leg.again(one)
+            if one.named:
+                self._by_order_id.setdefault((one.native, one.order_id), one.client_order_id)
+        for name in kept.chain[1:]:
+            self._link(kept.handle, name)
+        self._had_again(kept.handle)
+
+    def drop(self, before_ns: int) -> None:
+        """Orders that ended and were last changed before then are forgotten for good. What is told of one later, of a
+        time before then, is not taken for something new."""
+        self._dropped_ns = max(self._dropped_ns, before_ns)
+        for key, events in list(self._unclaimed.items()):
+            if all(event.fill.time_ns < before_ns for event in events):
+                del self._unclaimed[key]
+
+    def kept_account(self, sum_before_ns: int, unanswered: tuple[Command, ...]) -> KeptAccount:
+        """:param sum_before_ns: see `positions.PositionBook`."""
+        return KeptAccount(
+            form=FORM,
+            balances=self._balances.told,
+            balances_at=dict(self._balances.told_at),
+            balances_told=self._balances.count,
+            unclaimed=tuple(event for events in self._unclaimed.values() for event in events),
+            positions=self._positions.sum_up(sum_before_ns, self._base_of),
+            seen=dict(self._seen),
+            dropped_ns=self._dropped_ns,
+            unanswered=unanswered,
+        )
+
+    def _base_of(self, native: str) -> str:
+        return self._market_of(native).base or self._bases.get(native, "")
+
+    def have_account(self, kept: KeptAccount) -> None:
+        """At the start."""
+        self._balances = BalanceBook(kept.balances, kept.balances_at, kept.balances_told)
+        self._positions = PositionBook(kept.positions)
+        self._seen, self._dropped_ns = dict(kept.seen), kept.dropped_ns
+        for event in kept.unclaimed:
+            self._unclaimed.setdefault((event.fill.native, event.fill.order_id), []).append(event)
 
     # -- what is
 
     def handle_of(self, client_order_id: str) -> str:
+        self.leg(client_order_id)
         return self._handles.get(client_order_id, client_order_id)
 
+    def __len__(self) -> int:
+        return len(self._legs)
+
     def legs(self) -> Iterable[Leg]:
+        """Those in memory; so many are `len` of this."""
         return self._legs.values()
 
     def leg(self, client_order_id: str) -> Leg | None:
+        if not self.remembers(client_order_id):
+            self._have(by_client_id(client_order_id))
         return self._legs.get(client_order_id)
+
+    def remembers(self, client_order_id: str) -> bool:
+        """Whether the order is in memory."""
+        return client_order_id in self._legs or client_order_id in self._handles or client_order_id in self._chains
+
+    def natives(self, since_ns: int = 0) -> set[str]:
+        """Venue's names of instruments of which an order changed after then."""
+        return {native for native, (_, last_ns) in self._seen.items() if last_ns > since_ns}
+
+    def first_order_ns(self, native: str) -> int | None:
+        """When the first known order in it was made."""
+        return self._seen[native][0] if native in self._seen else None
 
     def unclaimed(self) -> list[tuple[str, str]]:
         """(native, order id) of fills that no report has named an order for yet."""
@@ -190,6 +309,7 @@ class Ledger:
 
     def chain_of(self, handle: str) -> Sequence[str]:
         """The ids that the handle stands for, oldest first."""
+        self.leg(handle)
         return self._chains.get(handle, [handle])
 
     def current(self, handle: str) -> Leg | None:
@@ -203,7 +323,7 @@ class Ledger:
 
     def intent(self, client_order_id: str) -> NewOrder | None:
         """What was asked for under that id, exactly; None: the id is not of an order of ours."""
-        leg = self._legs.get(client_order_id)
+        leg = self.leg(client_order_id)
         return leg.intent.order if leg is not None and leg.intent is not None else None
 
     def order(self, handle: str) -> Order | None:
@@ -216,8 +336,8 @@ class Ledger:
             return None
         legs = [leg for name in self.chain_of(handle) if (leg := self._legs.get(name)) is not None]
         earlier = [leg for leg in legs if leg is not current]
-        filled, avg_price = _traded(legs)
-        before = _sum(leg.filled for leg in earlier)
+        filled, avg_price = traded_by(legs)
+        before = total(leg.filled for leg in earlier)
         fills = [fill_of(fill) for leg in legs for fill in leg.fills.values()]
         return Order(
             client_order_id=handle,
@@ -234,25 +354,35 @@ class Ledger:
             time_in_force=terms.time_in_force,
             filled=filled,
             avg_price=avg_price,
-            fills=tuple(sorted(fills, key=_when)),
-            reason=current.reason,
+            fills=tuple(sorted(fills, key=when)),
+            reason=current.reason or self._why_gone(current),
             created_ns=min((leg.since_ns for leg in legs), default=0),
             updated_ns=max(leg.updated_ns for leg in legs),
             foreign=all(leg.intent is None for leg in legs),
         )
 
+    def _why_gone(self, leg: Leg) -> str:
+        """The venue does not say why we cancelled it: for an amendment that went half its way, perhaps."""
+        if leg.status is not OrderStatus.CANCELED or leg.successor is None:
+            return ""
+        successor = self._legs.get(leg.successor)
+        if successor is None:
+            return REST_NOT_PLACED
+        return f"{REST_NOT_PLACED}: {successor.reason}" if successor.status is OrderStatus.REJECTED else ""
+
     def orders(self, *, open_only: bool = False) -> list[Order]:
-        """Every order, oldest first; each chain once."""
-        handles = [name for name in self._legs if name not in self._handles]
-        orders = [order for handle in handles if (order := self.order(handle)) is not None]
+        """Every order in memory, oldest first; each chain once."""
+        orders = [order for handle in self.handles() if (order := self.order(handle)) is not None]
         wanted = [order for order in orders if not (open_only and order.status.terminal)]
         return sorted(wanted, key=lambda order: (order.created_ns, order.client_order_id))
 
     def balances(self) -> list[Balance]:
-        return [
-            Balance(exchange=self.exchange, asset=asset, free=told.free, locked=told.locked)
-            for asset, told in sorted(self._balances.items())
-        ]
+        return self._balances.balances(self.exchange)
+
+    @property
+    def balances_told(self) -> int:
+        """How many facts about balances were folded in."""
+        return self._balances.count
 
     def positions(self, marks: Mapping[str, Decimal]) -> list[Position]:
         """:param marks: symbol -> the price to value what is held; a symbol without one has no unrealised PnL."""
@@ -263,32 +393,6 @@ class Ledger:
         return sorted(found, key=lambda position: position.symbol)
 
 
-def _held(told: BalanceReport | None) -> tuple[Decimal, Decimal] | None:
-    return None if told is None else (told.free, told.locked)
-
-
 def _status(current: Leg, filled_before: Decimal) -> OrderStatus:
     status = current.status
     return OrderStatus.PARTIALLY_FILLED if status is OrderStatus.NEW and filled_before else status
-
-
-def _traded(legs: list[Leg]) -> tuple[Decimal, Decimal | None]:
-    filled, cost = ZERO, ZERO
-    for leg in legs:
-        quantity, paid = leg.traded()
-        filled = CONTEXT.add(filled, quantity)
-        if quantity and paid is None:
-            return _sum(leg.filled for leg in legs), None
-        cost = CONTEXT.add(cost, paid or ZERO)
-    return canonical(filled), canonical(CONTEXT.divide(cost, filled)) if filled else None
-
-
-def _sum(values: Iterable[Decimal]) -> Decimal:
-    total = ZERO
-    for value in values:
-        total = CONTEXT.add(total, value)
-    return canonical(total)
-
-
-def _when(fill: Fill) -> tuple[int, int, str]:
-    return fill.time_ns, len(fill.execution_id), fill.execution_id

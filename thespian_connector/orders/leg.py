@@ -7,6 +7,7 @@ between an answer, the private stream and a query (Bybit: "Private stream, order
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from copy import copy
 from decimal import Decimal
 
@@ -21,6 +22,8 @@ from .kept import KeptLeg, as_told
 
 #: Word for the end of an order that the venue provably never got.
 NEVER_REACHED = "never_reached_venue"
+#: And of one that an amendment ended half-way.
+REST_NOT_PLACED = "canceled for an amendment; what was to take its place was not placed"
 #: A fill, and what was told of it before, if it tells more than that.
 NewFill = tuple[FillReport, FillReport | None]
 
@@ -252,6 +255,12 @@ class Leg:
         """Cancels and amendments whose outcome is not known, oldest first; none of an order that has ended."""
         return [] if self.status.terminal else self._pending()
 
+    @property
+    def successor(self) -> str | None:
+        """The id of the order that is to take its place, if that was the last that was asked of it."""
+        last = max(self._operations.values(), key=lambda event: event.time_ns, default=None)
+        return last.successor if isinstance(last, AmendIntended) else None
+
     def _pending(self) -> list[CancelIntended | AmendIntended]:
         waiting = [event for name, event in self._operations.items() if name not in self._settled]
         waiting = [event for event in waiting if self.asked_ns <= bound_ns(event) and not self._shows(event)]
@@ -327,6 +336,25 @@ def bound_ns(event: PlaceIntended | CancelIntended | AmendIntended) -> int:
     return event.deadline_ns + event.recv_window_ns
 
 
+def traded_by(legs: Sequence[Leg]) -> tuple[Decimal, Decimal | None]:
+    """(filled, average price) of all; the price is None while it cannot be told, or there is none."""
+    filled, cost = ZERO, ZERO
+    for leg in legs:
+        quantity, paid = leg.traded()
+        filled = CONTEXT.add(filled, quantity)
+        if quantity and paid is None:
+            return total(leg.filled for leg in legs), None
+        cost = CONTEXT.add(cost, paid or ZERO)
+    return canonical(filled), canonical(CONTEXT.divide(cost, filled)) if filled else None
+
+
+def total(values: Iterable[Decimal]) -> Decimal:
+    total = ZERO
+    for value in values:
+        total = CONTEXT.add(total, value)
+    return canonical(total)
+
+
 def fill_of(report: FillReport) -> Fill:
     return Fill(
         execution_id=report.execution_id,
@@ -347,3 +375,8 @@ def _rank(report: OrderReport) -> tuple[bool, Decimal, int, str, str]:
     """Newest wins: an end over anything, then more filled, then later (Bybit: "order" topic); the rest breaks ties."""
     assert report.status is not None
     return report.status.terminal, report.filled or ZERO, report.time_ns, report.status.value, report.reason
+
+
+def when(fill: Fill) -> tuple[int, int, str]:
+    """Fills sort by it: as they happened, those of one moment as the venue numbers them."""
+    return fill.time_ns, len(fill.execution_id), fill.execution_id

@@ -150,7 +150,7 @@ class PositionBook:
         """All that is known, after fills from before `before_ns` were made a sum (where the base asset is known, in
         which a fee may be)."""
         for native, running in self._running.items():
-            running.sum_up(before_ns, base_of(native))
+            running.sum_up(before_ns, base_of(native) or running.base)
         return tuple(
             Summed(
                 native=native,

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from .events import AmendIntended, Answered, CancelIntended, Event, Operation, PlaceIntended, Refusal
 
 #: The `type` of the refusal that stands for a process that ended in between.
 INTERRUPTED = "Interrupted"
+#: (client order id, operation, its id) of a command.
+Command = tuple[str, Operation, str]
 
 
 class Recovery:
-    """Fed every event of a ``commands`` stream; then it knows which intents have no answer."""
+    """Fed every event of a ``commands`` stream; then it knows which intents have no answer.
 
-    def __init__(self) -> None:
+    :param unanswered: those of the events before the first that it is fed.
+    """
+
+    def __init__(self, unanswered: Iterable[Command] = ()) -> None:
         #: In the order that they were meant; a dict as an ordered set.
-        self._open: dict[tuple[str, Operation, str], None] = {}
+        self._open: dict[Command, None] = dict.fromkeys(unanswered)
+
+    @property
+    def unanswered(self) -> tuple[Command, ...]:
+        return tuple(self._open)
 
     def see(self, event: Event) -> None:
         match event:

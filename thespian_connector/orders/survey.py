@@ -93,6 +93,8 @@ class Survey:
         #: What was not found, until everything is asked for again.
         self._given_up: set[Key] = set()
         self._round_ns = 0
+        #: When open orders were listed last, in a round or between two.
+        self._listed_ns = 0
         self._whole = True
         self._owed = OwedBalances()
         #: When balances were asked for last.
@@ -112,13 +114,24 @@ class Survey:
     def wait_s(self, now_ns: int) -> float:
         """Until something may be due that is known of now."""
         due_ns = [task.due_ns for key, task in self._tasks.items() if key not in self._air]
-        next_ns = min(*due_ns, self._reconciler.next_ns, self._next_round_ns, self._balances_due_ns)
+        rounds_ns = min(self._next_round_ns, self._next_listing_ns)
+        next_ns = min(*due_ns, self._reconciler.next_ns, rounds_ns, self._balances_due_ns)
         return max(0.0, (next_ns - now_ns) / _NS)
 
     @property
     def _next_round_ns(self) -> int:
         every_s = limits.SURVEY_EVERY_S if self.connected else limits.SURVEY_BLIND_EVERY_S
         return self._round_ns + int(every_s * _NS)
+
+    @property
+    def _next_listing_ns(self) -> float:
+        """Open orders are listed between two rounds, too: what the stream leaves out of one is missing from there."""
+        if next(self._resting(), None) is None:
+            return math.inf
+        return self._listed_ns + int(limits.SURVEY_OPEN_EVERY_S * _NS)
+
+    def _resting(self) -> Iterator[Leg]:
+        return (leg for leg in self._desk.active() if leg.evidence and not leg.status.terminal)
 
     @property
     def _balances_due_ns(self) -> float:
@@ -136,6 +149,8 @@ class Survey:
         """What to ask now; each is then in the air until `answered` or `failed`."""
         if now_ns >= self._next_round_ns:
             self._begin(now_ns)
+        elif now_ns >= self._next_listing_ns:
+            self._list(now_ns)
         if now_ns >= self._balances_due_ns:
             self._tasks[BALANCES,] = _Task(due_ns=now_ns)
         asked = []
@@ -153,7 +168,7 @@ class Survey:
         return asked
 
     def _begin(self, now_ns: int) -> None:
-        self._round_ns = now_ns
+        self._round_ns = self._listed_ns = now_ns
         self.rounds += 1
         keys: list[Key] = [(OPEN_ORDERS,), (BALANCES,)]
         keys += [(FILLS, native) for native in sorted(self._natives(now_ns))]
@@ -162,16 +177,22 @@ class Survey:
             task = self._tasks.setdefault(key, _Task())
             task.due_ns, task.tries, task.again = now_ns, 0, key in self._air
 
+    def _list(self, now_ns: int) -> None:
+        """Symbol by symbol, which costs little (Binance: weight 6 instead of 80), unless they are many."""
+        self._listed_ns = now_ns
+        natives = sorted({leg.native for leg in self._resting()})
+        few = len(natives) <= limits.SURVEY_SYMBOLS_MAX
+        keys: list[Key] = [(OPEN_ORDERS, native) for native in natives] if few else [(OPEN_ORDERS,)]
+        for key in keys:
+            self._tasks.setdefault(key, _Task(due_ns=now_ns))
+
     def _natives(self, now_ns: int) -> set[str]:
         """Whose fills to list: in a round after a gap of every symbol; else of those with orders that live or lately
         did."""
         recent_ns = now_ns - int(limits.FILLS_RECENT_S * _NS)
-        found = self._desk.natives(self._symbols) if self._whole else set()
-        legs = self._desk.ledger.legs() if self._whole else self._desk.active()
-        found |= {leg.native for leg in legs if leg.native}
-        if not self._whole:
-            found |= {leg.native for leg in self._desk.ledger.legs() if leg.native and leg.updated_ns > recent_ns}
-        return found
+        if self._whole:
+            return self._desk.natives(self._symbols) | self._desk.ledger.natives()
+        return {leg.native for leg in self._desk.active() if leg.native} | self._desk.ledger.natives(recent_ns)
 
     def _waiting(self, now_ns: int) -> Iterator[tuple[Key, Callable[[], Question | None]]]:
         """Listings first, which tell most; then what is in doubt; then single orders that a listing lacked."""
@@ -201,9 +222,11 @@ class Survey:
         """None: it cannot be asked yet, the venue's name of the instrument is not known."""
         match key:
             case ("open_orders",):
-                legs = [leg for leg in self._desk.active() if leg.evidence and not leg.status.terminal]
-                expected = tuple(leg.client_order_id for leg in legs)
+                expected = tuple(leg.client_order_id for leg in self._resting())
                 return Question(key=key, operation="open_orders", arguments={}, expected=expected)
+            case ("open_orders", native):
+                expected = tuple(leg.client_order_id for leg in self._resting() if leg.native == native)
+                return Question(key=key, operation="open_orders", arguments={"native": native}, expected=expected)
             case ("balances",):
                 return Question(key=key, operation="balances", arguments={}, asked_at=self._desk.ledger.balances_told)
             case ("fills", native):
@@ -242,8 +265,8 @@ class Survey:
         fill older than others that are known is found by its order, whose filled quantity it is missing from.)"""
         newest_ns = self._desk.ledger.newest_fill_ns(native)
         if not newest_ns:
-            legs = (leg for leg in self._desk.ledger.legs() if leg.native == native)
-            newest_ns = min((leg.since_ns for leg in legs), default=self._began_ns)
+            first_ns = self._desk.ledger.first_order_ns(native)
+            newest_ns = self._began_ns if first_ns is None else first_ns
         return max(0, newest_ns - int(limits.FILLS_MARGIN_S * _NS))
 
     # -- answers

@@ -27,14 +27,55 @@ WRITERS = sa.Table(
     sa.Column("epoch", sa.BigInteger, nullable=False),
     sa.Column("pid", sa.BigInteger, nullable=False),
 )
+#: `covers`: JSON, stream -> the number of the last entry that the snapshot stands for.
+SNAPSHOTS = sa.Table(
+    "tc_snapshots",
+    METADATA,
+    sa.Column("stream", sa.String(80), primary_key=True),
+    sa.Column("covers", sa.Text, nullable=False),
+    sa.Column("crc", sa.BigInteger, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+)
+PAGES = sa.Table(
+    "tc_pages",
+    METADATA,
+    sa.Column("stream", sa.String(80), primary_key=True),
+    sa.Column("key", sa.String(200), primary_key=True),
+    sa.Column("live", sa.SmallInteger, nullable=False),
+    sa.Column("page_group", sa.String(80), nullable=False),
+    sa.Column("created_ns", sa.BigInteger, nullable=False),
+    sa.Column("updated_ns", sa.BigInteger, nullable=False),
+    sa.Column("crc", sa.BigInteger, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("shown_crc", sa.BigInteger, nullable=False),
+    sa.Column("shown", sa.LargeBinary, nullable=False),
+)
+#: As a query must say it for a database to see that the index is for it.
+IS_LIVE = sa.text("live = 1")
+sa.Index("tc_pages_live", PAGES.c.stream, sqlite_where=IS_LIVE, postgresql_where=IS_LIVE)
+sa.Index("tc_pages_created", PAGES.c.stream, PAGES.c.created_ns)
+sa.Index("tc_pages_group", PAGES.c.stream, PAGES.c.page_group, PAGES.c.created_ns)
+PAGE_NAMES = sa.Table(
+    "tc_page_names",
+    METADATA,
+    sa.Column("stream", sa.String(80), primary_key=True),
+    sa.Column("name", sa.String(200), primary_key=True),
+    sa.Column("key", sa.String(200), nullable=False),
+    sa.Index("tc_page_names_key", "stream", "key"),
+    sqlite_with_rowid=False,
+)
 
 
 def _first(connection: sa.Connection) -> None:
-    METADATA.create_all(connection)
+    METADATA.create_all(connection, tables=[META, ENTRIES, WRITERS])
+
+
+def _second(connection: sa.Connection) -> None:
+    METADATA.create_all(connection, tables=[SNAPSHOTS, PAGES, PAGE_NAMES])
 
 
 #: MIGRATIONS[n] makes version n + 1 of version n; version 0 is an empty database.
-MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (_first,)
+MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (_first, _second)
 VERSION = len(MIGRATIONS)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import threading
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -22,11 +23,12 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 from thespian_connector import limits
 from thespian_connector.model.errors import ConfigError, Fenced, StoreError
 
-from .base import Durability, Entry, Journal, Store
+from . import pages
+from .base import Durability, Entry, Head, Journal, Snapshot, Store
 from .schema import ENTRIES, VERSION, WRITERS, migrate, version_of
 
-#: One for a journal that writes, one to read, one to open another.
-_CONNECTIONS = 3
+#: One for a journal that writes, one to read entries, one to read pages, one to open another.
+_CONNECTIONS = 4
 _STILL_MINE = (
     sa.update(WRITERS)
     .where(WRITERS.c.stream == sa.bindparam("of"), WRITERS.c.epoch == sa.bindparam("mine"))
@@ -36,6 +38,7 @@ _AFTER = (
     sa.select(ENTRIES.c.sequence, ENTRIES.c.crc, ENTRIES.c.body)
     .where(ENTRIES.c.stream == sa.bindparam("of"), ENTRIES.c.sequence > sa.bindparam("after"))
     .order_by(ENTRIES.c.sequence)
+    .limit(limits.STORE_READ_ROWS_MAX)
 )
 _SYNCHRONOUS = {Durability.PROCESS: "NORMAL", Durability.POWER: "FULL"}
 
@@ -58,6 +61,10 @@ class SqlStore(Store):
             raise ConfigError(f"store: {_kind(url)!r} is no database that can be used here: {error}") from None
         if self._file is not None:
             sa.event.listen(self._engine, "connect", self._prepare)
+        self._pages_lock = threading.Lock()
+        #: For pages alone; see `_SqlJournal`.
+        self._pages: sa.Connection | None = None
+        self._by_name = _Spelled(pages.BY_NAME, self._engine.dialect)
         self.still_mine = _Spelled(_STILL_MINE, self._engine.dialect)
         self.insert = _Spelled(sa.insert(ENTRIES), self._engine.dialect)
         self._after = _Spelled(_AFTER, self._engine.dialect)
@@ -86,10 +93,11 @@ class SqlStore(Store):
 
     def _check(self) -> None:
         with self._engine.begin() as connection:
-            if self._file is not None:
+            if self._file is not None and self._file.stat().st_size <= limits.STORE_CHECKED_BYTES_MAX:
                 [verdict] = connection.execute(sa.text("PRAGMA quick_check(1)")).one()
                 if verdict != "ok":
-                    raise StoreError(f"store {self.name}: damaged ({verdict}); restore a copy, or move it away")
+                    words = " ".join(str(verdict).split())
+                    raise StoreError(f"store {self.name}: damaged ({words}); restore a copy, or move it away")
             version = version_of(connection)
             if version > VERSION:
                 raise StoreError(
@@ -133,11 +141,14 @@ class SqlStore(Store):
         return lambda: os.close(handle)
 
     def load(self, stream: str, after: int = 0) -> Iterator[Entry]:
-        expected = after
-        with self.told("read"), closing(self._engine.raw_connection()) as connection:
-            cursor = connection.cursor()
-            self._after.execute(cursor, [{"of": stream, "after": after}])
-            for sequence, crc, body in cursor.fetchall():
+        expected, rows = after, None
+        while rows is None or len(rows) == limits.STORE_READ_ROWS_MAX:
+            # In parts: what is being read is what the database cannot tidy up.
+            with self.told("read"), closing(self._engine.raw_connection()) as connection:
+                cursor = connection.cursor()
+                self._after.execute(cursor, [{"of": stream, "after": expected}])
+                rows = cursor.fetchall()
+            for sequence, crc, body in rows:
                 expected += 1
                 if sequence != expected:
                     raise StoreError(f"store {self.name}: {stream} lacks entry {expected}; restore a copy")
@@ -147,7 +158,48 @@ class SqlStore(Store):
                     )
                 yield Entry(sequence, bytes(body))
 
+    def head(self, stream: str) -> Head | None:
+        with self._reading() as connection:
+            return pages.head(connection, stream)
+
+    def live(self, stream: str) -> Iterator[bytes]:
+        with self._reading() as connection:
+            return iter(pages.live(connection, stream))
+
+    def page(self, stream: str, name: str) -> bytes | None:
+        with self._reading() as connection:
+            cursor = connection.connection.cursor()
+            self._by_name.execute(cursor, [{"of": stream, "called": name}])
+            row = cursor.fetchone()
+            cursor.close()
+            return None if row is None else pages.checked(stream, row)
+
+    def newest(self, stream: str, groups: Sequence[str], most: int) -> list[bytes]:
+        with self._reading() as connection:
+            return pages.newest(connection, stream, groups, most)
+
+    @contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
+        """Each statement sees what is there by then."""
+        with self._pages_lock, self.told("read"):
+            try:
+                if self._pages is None:
+                    self._pages = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+                yield self._pages
+            except StoreError as error:
+                raise StoreError(f"store {self.name}: {error}") from None
+            except BaseException:
+                if self._pages is not None:
+                    self._pages.invalidate()
+                    self._pages.close()
+                self._pages = None
+                raise
+
     def close(self) -> None:
+        with self._pages_lock:
+            if self._pages is not None:
+                self._pages.close()
+                self._pages = None
         self._engine.dispose()
 
     @contextmanager
@@ -170,12 +222,14 @@ class _Spelled:
         compiled = statement.compile(dialect=dialect)  # type: ignore[attr-defined]  # every one of ours has it
         self._text = str(compiled)
         self._order: list[str] | None = list(compiled.positiontup) if compiled.positional else None
+        #: What has its value already: of a LIMIT.
+        self._given = {name: value for name, value in compiled.params.items() if value is not None}
 
     def execute(self, cursor: DBAPICursor, rows: Sequence[dict[str, Any]]) -> None:
         """`rows`: by the statement's names; each is one execution of it."""
-        values: list[Any] = list(rows)
+        values: list[Any] = [self._given | row for row in rows]
         if self._order is not None:
-            values = [tuple(row[name] for name in self._order) for row in rows]
+            values = [tuple(row[name] for name in self._order) for row in values]
         if len(values) == 1:
             cursor.execute(self._text, values[0])
         else:
@@ -219,6 +273,27 @@ class _SqlJournal(Journal):
             store.insert.execute(cursor, rows)
         self._last += len(rows)
         return self._last
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        with self._own("write a snapshot") as connection:
+            pages.write(connection, self._stream, snapshot)
+
+    def prune(self, keep: int, most: int) -> int:
+        with self._own("prune") as connection:
+            return pages.prune(connection, self._stream, keep, most)
+
+    def drop(self, before_ns: int, most: int) -> int:
+        with self._own("drop") as connection:
+            return pages.drop(connection, self._stream, before_ns, most)
+
+    @contextmanager
+    def _own(self, what: str) -> Iterator[sa.Connection]:
+        """A transaction of the stream's writer."""
+        with self._store.told(what), self._connection.begin():
+            own = {"of": self._stream, "mine": self._epoch, "same": self._epoch}
+            if self._connection.execute(_STILL_MINE, own).rowcount != 1:
+                raise Fenced(f"store {self._store.name}: another writer took {self._stream} over")
+            yield self._connection
 
     @contextmanager
     def _transaction(self) -> Iterator[DBAPICursor]:

@@ -13,7 +13,7 @@ from thespian_connector.model.errors import ConnectorError, Fenced, StoreError
 from thespian_connector.net.journal import SharedJournal
 from thespian_connector.orders.codec import encode
 from thespian_connector.orders.events import CancelIntended, Event
-from thespian_connector.storage import Journal
+from thespian_connector.storage import Journal, Snapshot
 
 PATIENCE_S = 60.0
 
@@ -36,6 +36,14 @@ class Slow(Journal):
         self.batches.append(list(bodies))
         self.last += len(bodies)
         return self.last
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        raise AssertionError("only entries are written")
+
+    def prune(self, keep: int, most: int) -> int:
+        raise AssertionError("only entries are written")
+
+    drop = prune
 
     def close(self) -> None:
         pass

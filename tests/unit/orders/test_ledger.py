@@ -25,6 +25,7 @@ from thespian_connector.model import OrderStatus, Side
 from thespian_connector.model.private import FillReport
 from thespian_connector.orders.events import AmendIntended, Event, Operation
 from thespian_connector.orders.ledger import Ledger
+from thespian_connector.orders.leg import REST_NOT_PLACED
 from thespian_connector.orders.positions import PositionBook
 from thespian_connector.orders.reconcile import Due, Inquiry, Reconciler
 
@@ -296,7 +297,7 @@ def test_one_more_fill_costs_the_same_however_many_there_are(monkeypatch: pytest
     leg.fills = _NeverWalked()
     counted: list[str] = []
     add = PositionBook.add
-    monkeypatch.setattr(PositionBook, "add", lambda book, one: (counted.append(one.execution_id), add(book, one)))
+    monkeypatch.setattr(PositionBook, "add", lambda book, one, _: (counted.append(one.execution_id), add(book, one)))
     for number in range(4):
         event = executed(fill(number=number, quantity="0.5"))
         assert told.adds(event)
@@ -320,3 +321,36 @@ def test_a_fill_that_tells_more_takes_the_place_of_the_one_that_told_less() -> N
     assert leg.traded() == (1, 100)
     [position] = told.positions({})
     assert position.fees == {"BNB": Decimal("0.1")}
+
+
+def _amended(successor: str | None, at: int = 5) -> AmendIntended:
+    return AmendIntended(
+        client_order_id="a",
+        operation_id=f"m{at}",
+        quantity=D(3),
+        price=None,
+        deadline_ns=at + SECOND,
+        recv_window_ns=SECOND,
+        time_ns=at,
+        successor=successor,
+    )
+
+
+@pytest.mark.parametrize(
+    ("events", "reason"),
+    [
+        ([_amended("a_1")], REST_NOT_PLACED),
+        ([_amended("a_1"), intended("a_1", replaces="a", at=6)], ""),  # nobody knows yet what became of it
+        (
+            [_amended("a_1"), intended("a_1", replaces="a", at=6), answered("a_1", why="no funds", at=7)],
+            f"{REST_NOT_PLACED}: no funds",
+        ),
+        ([_amended("a_1"), cancel_intended(at=6)], ""),  # a cancel that was meant as one
+        ([_amended(None)], ""),
+    ],
+)
+def test_an_order_that_an_amendment_ended_half_way_says_so(events: list[Event], reason: str) -> None:
+    placed = [intended(), answered(told=report())]
+    told = folded(*placed, *events, reported(report(status=OrderStatus.CANCELED, at=8), 8)).order("a")
+    assert told is not None
+    assert told.reason == reason

@@ -32,9 +32,14 @@ class Talk:
         self.survey.connected = connected
         self.journaled: list[VenueEvent] = []
 
-    def ask(self, at: float = 0) -> dict[str, Question]:
-        """By their keys."""
-        return {" ".join(one.key): one for one in self.survey.questions(BEGIN + int(at * SECOND))}
+    def ask(self, at: float = 0, listings: bool = False) -> dict[str, Question]:
+        """By their keys. Without `listings` those between the rounds are answered as it is known already."""
+        questions = self.survey.questions(BEGIN + int(at * SECOND))
+        for question in questions:
+            if question.key[:1] == ("open_orders",) and len(question.key) == 2 and not listings:
+                self.tell(question, at, orders=[report(name, at=1) for name in question.expected])
+                questions = [one for one in questions if one is not question]
+        return {" ".join(one.key): one for one in questions}
 
     def tell(self, question: Question, at: float = 0, **told: Any) -> None:
         now_ns = BEGIN + int(at * SECOND)
@@ -107,6 +112,32 @@ def test_an_order_that_a_listing_lacks_is_asked_for_and_only_that_word_counts() 
     }
     talk.tell(single, 1, orders=[report(status=OrderStatus.CANCELED, at=BEGIN)])
     assert talk.status() is OrderStatus.CANCELED
+
+
+def test_open_orders_are_listed_between_the_rounds() -> None:
+    """What the stream left out of a resting order is found sooner than by the next round."""
+    talk = Talk(*open_order())
+    questions = talk.ask()
+    for question in questions.values():
+        talk.tell(question, orders=[report()] if question.key[0] == "open_orders" else [])
+    assert talk.ask(limits.SURVEY_OPEN_EVERY_S - 1, listings=True) == {}
+    listing = talk.ask(limits.SURVEY_OPEN_EVERY_S, listings=True)
+    assert list(listing) == [f"open_orders {NATIVE}"]
+    question = listing[f"open_orders {NATIVE}"]
+    assert (question.arguments, question.expected) == ({"native": NATIVE}, ("a",))
+    talk.tell(question, 11)
+    assert list(talk.ask(11)) == ["order a"], "it is gone from there"
+    quiet = Talk()
+    quiet.quiet()
+    assert quiet.ask(limits.SURVEY_OPEN_EVERY_S, listings=True) == {}, "nothing is open"
+
+
+def test_orders_of_many_symbols_are_listed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "SURVEY_SYMBOLS_MAX", 0)
+    talk = Talk(*open_order())
+    for question in talk.ask().values():
+        talk.tell(question, orders=[report()] if question.key[0] == "open_orders" else [])
+    assert list(talk.ask(limits.SURVEY_OPEN_EVERY_S, listings=True)) == ["open_orders"]
 
 
 def test_an_order_that_is_not_found_anywhere_stays_as_it_was() -> None:
