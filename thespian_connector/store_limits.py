@@ -19,7 +19,7 @@ SNAPSHOT_FACTS = 500
 #: The same while a start reads them: nobody waits for what it writes.
 SNAPSHOT_FACTS_READ = 10_000
 #: Entries of each journal that stay though a snapshot stands for them: for people who look for what happened.
-ENTRIES_KEPT = 10_000
+ENTRIES_KEPT = 50_000
 #: Entries, or orders whose time is over, that are removed in one transaction; so many transactions after each snapshot.
 PRUNE_ROWS_MAX = 250
 PRUNES_A_SNAPSHOT_MAX = 4

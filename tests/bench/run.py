@@ -19,6 +19,7 @@ import row_bus
 import row_feed
 import row_latency
 import row_order
+import row_past
 import row_recovery
 import row_system
 from rich.console import Console
@@ -35,6 +36,7 @@ ROWS: dict[str, Row] = {
     "busy": (row_latency.measure_busy, row_latency.show_busy),
     "order": (row_order.measure, row_order.show),
     "recovery": (row_recovery.measure, row_recovery.show),
+    "past": (row_past.measure, row_past.show),
     "start": (row_system.measure_start, row_system.show_start),
     "memory": (row_system.measure_memory, row_system.show_memory),
 }

@@ -50,9 +50,7 @@ PAGES = sa.Table(
     sa.Column("shown_crc", sa.BigInteger, nullable=False),
     sa.Column("shown", sa.LargeBinary, nullable=False),
 )
-#: As a query must say it for a database to see that the index is for it.
-IS_LIVE = sa.text("live = 1")
-sa.Index("tc_pages_live", PAGES.c.stream, sqlite_where=IS_LIVE, postgresql_where=IS_LIVE)
+sa.Index("tc_pages_live", PAGES.c.stream, PAGES.c.live)
 sa.Index("tc_pages_created", PAGES.c.stream, PAGES.c.created_ns)
 sa.Index("tc_pages_group", PAGES.c.stream, PAGES.c.page_group, PAGES.c.created_ns)
 PAGE_NAMES = sa.Table(
