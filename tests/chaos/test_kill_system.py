@@ -39,7 +39,7 @@ def test_a_killed_launcher_takes_everything_along() -> None:
         took = system.gone(60)
         print(f"\nlauncher killed: nothing left after {took:.3f} s")
         assert system.sockets() == []
-        kept = {"log.jsonl", "launcher.out", "thespian.log", "state.db", "state.db-wal", "state.db-shm"}
+        kept = {"log.jsonl", "launcher.out", "thespian.log"} | {f"state.db{end}" for end in ("", "-wal", "-shm", "-journal")}
         assert {entry.name for entry in system.runtime.iterdir()} <= kept
         assert system.run("status").returncode == 3
         system.start()
