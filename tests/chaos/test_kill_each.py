@@ -107,7 +107,8 @@ def check_healing(system: System, connector: Connector, names: tuple[str, ...], 
     if None not in below:
         prefixes = tuple(prefix for one in below for prefix in one or ())
         changed = {other for other, row in rows.items() if actors(after)[other]["pid"] != row["pid"]}
-        assert changed == {other for other in rows if other in names or other.startswith(prefixes)}
+        expected = {other for other in rows if other in names or other.startswith(prefixes)}
+        assert changed == expected, system.log()
     for exchange in ("binance", "bybit"):
         assert connector.ticker(exchange, "BTC/USDT").last > 0, "its gateway answers"
     assert connector.status()["system"]["control"] == control, "a new simulator has the old one's ports"
