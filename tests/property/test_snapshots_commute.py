@@ -67,7 +67,7 @@ def story(draw: st.DrawFn, name: str, number: int) -> list[Event]:
         at = draw(st.integers(10, 40))
         terms = {"quantity": "0.5", "price": str(100 + draw(st.integers(-9, 9))), "at": at, "side": side}
         fee = draw(st.sampled_from(["0", "0.001"]))
-        asset = draw(st.sampled_from(["USDT", "BTC", "BNB"]))
+        asset = draw(_fee_assets)
         one = fill(name, number * 10 + place, **terms, fee=fee, fee_asset=asset)
         anonymous = fill(name, number * 10 + place, **terms, fee=fee, fee_asset=asset, client_order_id="")
         without_fee = fill(name, number * 10 + place, **terms, fee="0", fee_asset="")
@@ -123,6 +123,7 @@ def facts(draw: st.DrawFn) -> list[Event]:
     return draw(st.permutations(told + repeats))
 
 
+_fee_assets = st.sampled_from(["USDT", "BTC", "BNB"])
 _assets = st.lists(st.sampled_from(["BTC", "USDT"]), unique=True)
 
 
@@ -208,3 +209,40 @@ def test_facts_that_are_told_again_after_they_were_kept_change_nothing(told: lis
             desk.fold([event])
     after = desk.positions({}), desk.orders(open_only=False, symbol=None, most=99)
     assert after == before
+
+
+_trade = st.tuples(
+    st.sampled_from(Side), st.integers(1, 9), st.integers(90, 110), st.sampled_from(["0", "0.003"]), _fee_assets
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data(), st.lists(_trade, min_size=1, max_size=25), st.booleans())
+def test_fills_that_are_a_sum_make_the_position_that_all_of_them_make(
+    data: st.DataObject, trades: list[tuple[Side, int, int, str, str]], late: bool
+) -> None:
+    """One by one, as they happened: exactly; late ones, that come after what they came before: held and paid exactly,
+    and none is lost or counted twice."""
+    told: list[Event] = [
+        executed(fill(f"o{n}", n, str(size), str(price), at=n, side=side, fee=fee, fee_asset=asset))
+        for n, (side, size, price, fee, asset) in enumerate(trades)
+    ]
+    straight = new_desk(open_store("memory", Durability.NONE))
+    straight.load(told)
+    if late:
+        told = data.draw(st.permutations(told))
+    told += data.draw(st.lists(st.sampled_from(told), max_size=5))
+    store = open_store("memory", Durability.NONE)
+    journal = store.open(venue_stream(EXCHANGE))
+    with small(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(limits, "FILLS_UNSUMMED_MAX", 1)
+        for event in told:
+            journal.append([encode(event)], 1)
+            if data.draw(st.booleans()):
+                desk = new_desk(store)
+                Keeping(store, EXCHANGE, 7 * DAY_NS, 0).read(desk, journal, lambda: None)
+        desk = new_desk(store)
+        Keeping(store, EXCHANGE, 7 * DAY_NS, 0).read(desk, journal, lambda: None)
+    [mine], [true] = desk.positions({}), straight.positions({})
+    assert (mine.quantity, mine.fees) == (true.quantity, true.fees)
+    assert late or mine == true

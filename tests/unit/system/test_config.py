@@ -95,6 +95,7 @@ def test_an_override_sets_a_dotted_key(tmp_path: Path) -> None:
         ('[system]\nlogging = "no.toml"\n[exchanges.bybit]\n', ["system.logging", "no.toml: No such file"]),
         ('[orders]\nprefix = "a-b"\n', ["orders.prefix", "1 to 8 letters or digits"]),
         ("[orders]\ntimeout_s = 0\n", ["orders.timeout_s", "0"]),
+        ("[orders]\nretention_days = 6\n", ["orders.retention_days", "7"]),
     ],
 )
 def test_an_error_names_file_key_and_fix(tmp_path: Path, text: str, words: list[str]) -> None:
