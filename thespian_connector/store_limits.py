@@ -52,8 +52,8 @@ FACTS_KEPT_MAX = 10_000
 #: A question for facts is asked again after this: it may have been lost. (Another life of its source is asked at once.)
 FACTS_ASK_AGAIN_S = 3.0
 #: What a command made durable is told so long after its reply, or, whatever holds that up, no later than this: to tell
-#: it takes the processor from the request and from the reply, and who needs it sooner reads it.
-FACTS_AFTER_S = 0.0002
+#: it takes the processor from the request and what follows it, and who needs it sooner reads it.
+FACTS_AFTER_S = 0.01
 FACTS_HELD_S_MAX = 0.05
 #: One commit of a journal. A longer one means a hung disk, and the process is replaced.
 COMMAND_THREAD_SILENT_S_MAX = 10.0

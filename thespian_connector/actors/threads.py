@@ -7,6 +7,7 @@ actor's watch. What a thread did not expect ends the process: its supervisor sta
 from __future__ import annotations
 
 import logging
+import math
 import os
 import queue
 import threading
@@ -58,31 +59,36 @@ class Mailbox:
 
 
 class LateMailbox(Mailbox):
-    """For what can wait a moment: the main thread is told of it when :meth:`ring` says so, or `late_s` after the first.
-    It shares a lock with every other thread, and a message of Thespian's takes longer than most of what they do."""
+    """For what can wait a moment: the main thread is told `late_s` after the first thing that came, or `ring_s` after
+    :meth:`ring`. It shares a lock with every other thread, and a message of Thespian's takes longer than most of what
+    they do."""
 
     def __init__(self, late_s: float, ring_s: float) -> None:
-        """:param ring_s: from `ring` until the main thread is told."""
         self._alarm = Alarm()
         self.fd = self._alarm.fd
         self._items = deque()
         self._late_s, self._ring_s = late_s, ring_s
-        self._set = False
+        #: When the main thread is told, monotonic seconds. It is never put off.
+        self._due = math.inf
 
     def put(self, item: Any) -> None:
         self._items.append(item)
-        if not self._set:
-            self._set = True
-            self._alarm.set(self._late_s)
+        self._within(self._late_s)
 
     def ring(self) -> None:
         if self._items:
-            self._alarm.set(self._ring_s)
+            self._within(self._ring_s)
+
+    def _within(self, seconds: float) -> None:
+        due = time.monotonic() + seconds
+        if due < self._due:
+            self._due = due
+            self._alarm.set(seconds)
 
     def take(self) -> list[Any]:
         if not self._alarm.read():
             return []
-        self._set = False  # first: what comes from now on sets it anew
+        self._due = math.inf  # first: what comes from now on sets it anew
         return self._emptied()
 
 

@@ -143,6 +143,14 @@ def test_a_late_mailbox_wakes_when_it_is_rung_or_after_a_while() -> None:
     assert not select.select([mailbox.fd], [], [], 0)[0]
     process.close_fd(mailbox.fd)
 
+    busy = LateMailbox(late_s=3600, ring_s=0.3)
+    deadline = time.monotonic() + 60
+    while not select.select([busy.fd], [], [], 0.01)[0]:
+        busy.put("more")
+        busy.ring()
+        assert time.monotonic() < deadline, "what comes later puts nothing off"
+    process.close_fd(busy.fd)
+
     unrung = LateMailbox(late_s=0.01, ring_s=0.001)
     for number in range(2):  # each time anew
         unrung.put(number)
