@@ -23,6 +23,7 @@ from thespian_connector.model.errors import (
     Fenced,
     LimitExceeded,
     OrderNotFound,
+    StoreError,
 )
 from thespian_connector.orders.checks import check_amendment, check_order
 from thespian_connector.orders.events import Event
@@ -265,7 +266,11 @@ class Commands:
 
     def _durable(self, first: int, events: Sequence[Event], bodies: Sequence[bytes]) -> None:
         with self._lock:
-            for number, event in enumerate(events, first):
-                for handle in self._ledger.apply(event):
-                    self._touched[handle] = number
+            try:
+                for number, event in enumerate(events, first):
+                    for handle in self._ledger.apply(event):
+                        self._touched[handle] = number
+            except StoreError as error:
+                # What was kept of an order. To the command it would say that its events are not durable, and they are.
+                raise RuntimeError(f"a journaled fact could not be folded in: {error}") from error
         self._on_durable(first, bodies)

@@ -111,7 +111,7 @@ class Desk:
     def load(self, events: Iterable[Event]) -> None:
         """At the start: nothing of it is news. Then comes :meth:`loaded`."""
         for event in events:
-            self._apply(event)
+            self._journaled(event)
 
     def loaded(self) -> None:
         for handle in self.ledger.handles():
@@ -134,7 +134,7 @@ class Desk:
         touched: dict[str, None] = {}
         balances = False
         for event in events:
-            touched.update(dict.fromkeys(self._apply(event)))
+            touched.update(dict.fromkeys(self._journaled(event)))
             balances = balances or isinstance(event, BalancesTold)
         orders, fills = [], []
         for handle in touched:
@@ -149,12 +149,16 @@ class Desk:
 
     def _apply(self, event: Event) -> tuple[str, ...]:
         handles = self.ledger.apply(event)
+        for handle in handles:
+            self._watch_all(handle)
+        return handles
+
+    def _journaled(self, event: Event) -> tuple[str, ...]:
+        handles = self._apply(event)
+        self._changed.update(dict.fromkeys(handles))
         self.recovery.see(event)
         if isinstance(event, PlaceIntended) and event.replaces is not None:
             self._gone[event.order.client_order_id] = None
-        for handle in handles:
-            self._changed[handle] = None
-            self._watch_all(handle)
         return handles
 
     def _had_again(self, handle: str) -> None:

@@ -92,7 +92,7 @@ class _MemoryJournal(Journal):
         for stream, until in (self._mine.head.covers if self._mine.head is not None else {}).items():
             one = self._streams.get(stream)
             if one is not None:
-                count = max(0, min(until - keep - one.removed, most - removed))
+                count = max(0, min(until - keep - one.removed, most - removed, len(one.bodies)))
                 del one.bodies[:count]
                 one.removed += count
                 removed += count

@@ -31,9 +31,9 @@ from thespian_connector.model import Order, OrderStatus
 from thespian_connector.model.errors import DuplicateClientOrderId, StoreError
 from thespian_connector.net.commands import Commands
 from thespian_connector.net.journal import JournalThread
-from thespian_connector.orders.codec import encode
+from thespian_connector.orders.codec import decode, encode
 from thespian_connector.orders.desk import Desk
-from thespian_connector.orders.events import Event, Operation, VenueEvent
+from thespian_connector.orders.events import Event, Operation, PlaceIntended, VenueEvent
 from thespian_connector.orders.ledger import Ledger
 from thespian_connector.orders.positions import Market
 from thespian_connector.storage import Durability, Journal, Snapshot, Store, open_store
@@ -135,12 +135,12 @@ def test_an_execution_that_is_told_again_is_not_counted_again(streams: Streams) 
 
 def test_a_late_fee_corrects_a_fill_that_is_part_of_a_sum(streams: Streams) -> None:
     told = [event for number in range(30) for event in bought(f"o{number}", number)]
-    unnamed = fill("x", 99, "1", "100", fee="0.5", fee_asset="")
+    unnamed = fill("x", 99, "1", "100", at=1, fee="0.5", fee_asset="")
     streams.append(intended("x", quantity="1"), executed(unnamed), *told)
     streams.read()
     desk, _ = streams.read()
     before = desk.positions({})[0]
-    named = fill("x", 99, "1", "100", fee="0.5", fee_asset="BTC")
+    named = fill("x", 99, "1", "100", at=1, fee="0.5", fee_asset="BTC")
     desk.fold(desk.sift([executed(named)]))
     after = desk.positions({})[0]
     assert before.quantity - after.quantity == Decimal("0.5"), "that much was never received"
@@ -212,6 +212,50 @@ def test_ids_stay_known_after_their_orders_were_forgotten(streams: Streams) -> N
     assert told[1].status is OrderStatus.FILLED
     commands.stop(5.0)
     assert [entry.sequence for entry in streams.store.load(COMMANDS, last)] == []
+
+
+def test_a_kept_order_that_cannot_be_read_ends_the_process_and_sends_nothing(
+    streams: Streams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is durable would else be taken for refused."""
+    streams.append(*many(30))
+    streams.read()
+    ledger, last = streams.ledger()
+    failures: queue.SimpleQueue[BaseException] = queue.SimpleQueue()
+    commands = Commands(
+        cast("Any", Unsent()),
+        ledger,
+        lambda symbol: instrument(EXCHANGE, symbol),
+        on_durable=lambda first, bodies: None,
+        on_failure=failures.put,
+    )
+    commands.start(streams.commands, last)
+    page, reads = streams.store.page, []
+
+    def damaged(stream: str, name: str) -> bytes | None:
+        reads.append(name)
+        if len(reads) > 1:  # after the check for a duplicate
+            raise StoreError("it is not what was written")
+        return page(stream, name)
+
+    monkeypatch.setattr(streams.store, "page", damaged)
+    told: list[Any] = []
+    commands.place(new_order("n"), 0.0, told.append)
+    with pytest.raises(RuntimeError, match="not what was written"):
+        raise failures.get(timeout=60)
+    assert told == []
+    monkeypatch.undo()
+    commands.stop(5.0)
+    assert [type(decode(entry.body)) for entry in streams.store.load(COMMANDS, last)] == [PlaceIntended]
+
+
+class Unsent:
+    """A venue that nothing is sent to."""
+
+    recv_window_ms = 1
+
+    class clock:
+        now_ns = staticmethod(lambda: 1)
 
 
 def test_commands_forgets_only_what_a_snapshot_has_and_nothing_waits_for(streams: Streams) -> None:

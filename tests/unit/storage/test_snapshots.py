@@ -93,6 +93,14 @@ def test_a_stream_whose_entries_are_gone_goes_on_counting(store: Store, journal:
     assert list(store.load(STREAM, 2)) == [Entry(3, b"three")]
 
 
+def test_entries_that_another_store_has_are_none_of_ours(store: Store, journal: Journal) -> None:
+    """What lives in its writer is not with who reads it."""
+    journal.append([b"one"], 1)
+    journal.snapshot(covering(venue=1, commands=50))
+    assert journal.prune(1, 9) == 0
+    assert list(store.load(OTHER, 50)) == list(store.load(OTHER)) == []
+
+
 def test_what_is_live_or_was_changed_lately_is_not_dropped(store: Store, journal: Journal) -> None:
     journal.snapshot(covering(page("old", at=1), page("open", at=1, live=True), page("new", at=9), page("older", at=0)))
     assert journal.drop(5, 1) == 1
