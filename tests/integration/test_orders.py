@@ -175,7 +175,7 @@ def test_an_answer_that_is_lost_is_asked_for_and_never_sent_again(trader: Trader
     order = trader.limit()
     trader.fault("ack_lost", count=1, op="place")
     with pytest.raises(ConnectorError) as lost:
-        trader.place(order, timeout_s=3)
+        trader.place(order, timeout_s=10)
     assert not lost.value.outcome_known
     assert trader.settled(order.client_order_id).status is OrderStatus.NEW
     writes = [row for row in trader.truth("requests") if row["client_order_id"] == order.client_order_id]

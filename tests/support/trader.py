@@ -53,13 +53,13 @@ class Trader:
     def ask(self, operation: str, kind: Any, timeout_s: float = PATIENCE_S, **arguments: Any) -> Any:
         return self._client.ask(operation, {"exchange": self.exchange, **arguments}, kind, timeout_s)
 
-    def _command(self, operation: str, timeout_s: float = 5.0, **arguments: Any) -> Order:
+    def _command(self, operation: str, timeout_s: float = 20.0, **arguments: Any) -> Order:
         deadline = time.monotonic_ns() + int(timeout_s * 1e9)
         answer = self.ask(operation, Order, deadline_mono_ns=deadline, **arguments)
         assert isinstance(answer, Order)
         return answer
 
-    def place(self, order: NewOrder, timeout_s: float = 5.0) -> Order:
+    def place(self, order: NewOrder, timeout_s: float = 20.0) -> Order:
         return self._command("place", timeout_s, order=order)
 
     def cancel(self, name: str) -> Order:
