@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import requests
-from support.paper import actors, all_live, healed, wrong_books
+from support.paper import actors, healed, lives, wrong_books
 from support.system import System
 from support.waiting import wait_until
 
@@ -61,7 +61,7 @@ def system() -> Iterator[System]:
 def connector(system: System, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connector]:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(system.directory))
     with Connector.attach(system.name) as one:
-        wait_until(lambda: all_live(one.status()), 60, "all LIVE before the test")
+        wait_until(lambda: lives(one), 60, "all LIVE before the test")
         yield one
 
 

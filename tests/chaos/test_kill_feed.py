@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import requests
+from support.paper import all_live, lives
 from support.system import System
 from support.waiting import wait_until
 
@@ -36,12 +37,8 @@ def system() -> Iterator[System]:
 def connector(system: System, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connector]:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(system.directory))
     with Connector.attach(system.name) as one:
-        wait_until(lambda: all_live(one.status()), 60, "all LIVE before the test")
+        wait_until(lambda: lives(one), 60, "all LIVE before the test")
         yield one
-
-
-def all_live(status: dict[str, Any]) -> bool:
-    return len(status["books"]) == 4 and all(book["trust"] == "LIVE" for book in status["books"])
 
 
 def actor(status: dict[str, Any], name: str) -> dict[str, Any]:
@@ -65,7 +62,10 @@ def healed(connector: Connector, name: str, old: dict[str, Any], timeout_s: floa
     begun = time.monotonic()
 
     def other_is_live() -> bool:
-        status = connector.status()
+        try:
+            status = connector.status()
+        except ConnectorError:
+            return False
         row = next((row for row in status["actors"] if row["name"] == name), old)
         return row["state"] == "running" and row["pid"] != old["pid"] and all_live(status)
 

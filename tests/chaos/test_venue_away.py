@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import requests
-from support.paper import EXCHANGES, SYMBOLS, actors, all_live, all_run, wrong_books
+from support.paper import EXCHANGES, SYMBOLS, actors, all_run, lives, wrong_books
 from support.simulator import Simulator, kept_port
 from support.system import System
 from support.waiting import wait_until
@@ -53,7 +53,7 @@ def test_a_venue_that_is_away_at_start_or_later_comes_back_by_itself(monkeypatch
                 never_notices(connector, until=away_at_start + AWAY_S)
                 with Simulator(seed=1, **free):
                     begun = time.monotonic()
-                    wait_until(lambda: all_live(connector.status()), 60, "Binance came")
+                    wait_until(lambda: lives(connector), 60, "Binance came")
                     print(f"\ndown at start: LIVE {time.monotonic() - begun:.2f} s after it came")
                 gone = time.monotonic()
                 wait_until(lambda: trusts(connector.status(), "binance") <= {"STALE", "SYNCING"}, 60, "it is missed")
@@ -62,7 +62,7 @@ def test_a_venue_that_is_away_at_start_or_later_comes_back_by_itself(monkeypatch
                 never_notices(connector, until=gone + AWAY_S)
                 with Simulator(seed=3, **free) as back:
                     begun = time.monotonic()
-                    wait_until(lambda: all_live(connector.status()), 60, "Binance is back")
+                    wait_until(lambda: lives(connector), 60, "Binance is back")
                     print(f"away for {AWAY_S:g} s: LIVE {time.monotonic() - begun:.2f} s after it came back")
                     right = wait_until(lambda: right_on(connector, back, other), 60, "right on both")
                     assert right

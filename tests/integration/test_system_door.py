@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.paper import actors, all_live
+from support.paper import actors, lives
 from support.system import System
 from support.waiting import wait_until
 
@@ -123,12 +123,12 @@ def test_a_stranger_runs_nothing_and_stops_nothing(system: System, connector: Co
         say(ports[name], signed)
         wait_until((tmp_path / "ran").exists, 60, "the same payload, signed, runs: what was refused could have worked")
         (tmp_path / "ran").rmdir()
-    wait_until(lambda: all_live(connector.status()), 60, "it goes on")
+    wait_until(lambda: lives(connector), 60, "it goes on")
 
 
 def at_work(connector: Connector) -> bool:
     """A book may be late on a busy machine, with or without strangers."""
-    return all_live(connector.status()) and bool(connector.order_book("binance", "BTC/USDT", depth=1).bids)
+    return lives(connector) and bool(connector.order_book("binance", "BTC/USDT", depth=1).bids)
 
 
 @pytest.mark.parametrize("name", ["admin", "root", "exchange/binance/market-data/0"])

@@ -24,6 +24,14 @@ def all_live(status: dict[str, Any]) -> bool:
     return len(status["books"]) == 4 and all(book["trust"] == "LIVE" for book in status["books"])
 
 
+def lives(connector: Connector) -> bool:
+    """Whether all is LIVE, and is told in time."""
+    try:
+        return all_live(connector.status())
+    except ConnectorError:
+        return False
+
+
 def all_run(connector: Connector) -> bool:
     """Everything is there, down to the feeds."""
     rows = actors(connector.status())
