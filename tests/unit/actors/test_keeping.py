@@ -121,6 +121,21 @@ def test_what_ended_is_not_in_memory_and_is_told_all_the_same(streams: Streams) 
             list(streams.store.load(stream, until - 2))
 
 
+def test_what_is_not_kept_as_it_is_is_not_forgotten(streams: Streams) -> None:
+    streams.append(*many(50))
+    streams.read()
+    desk, _ = streams.read()
+    late = [executed(fill(f"o{number}", 1000 + number, "0.5", at=9), at=9) for number in range(20)]
+    streams.append(*late)
+    desk.fold(late)
+    desk.forget()
+    assert desk.positions({})[0].quantity == 110
+    assert [desk.order(f"o{number}").filled for number in range(20)] == [Decimal("2.5")] * 20
+    again, _ = streams.read()
+    assert again.positions({}) == desk.positions({})
+    assert [again.order(f"o{number}") for number in range(20)] == [desk.order(f"o{number}") for number in range(20)]
+
+
 def test_an_execution_that_is_told_again_is_not_counted_again(streams: Streams) -> None:
     streams.append(*many(50))
     streams.read()
@@ -405,6 +420,7 @@ def test_what_is_told_of_an_order_that_was_dropped_is_not_counted_again(streams:
         assert not any(desk.fold([event]))
     assert desk.positions({}) == before
     assert desk.order("o3") is None
+    assert desk.ledger.unclaimed() == []
     # What is new is new, however old the order: somebody else's, that rests.
     desk.fold([reported(report("theirs", at=DAY_NS), at=later), executed(fill("open", 500, "1", at=later), at=later)])
     assert [one.client_order_id for one in desk.orders(open_only=True, symbol=None, most=9)] == ["open", "theirs"]
