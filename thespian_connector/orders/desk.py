@@ -63,7 +63,7 @@ class Desk:
         self.exchange = exchange
         self._fee_asset = fee_asset
         self._keep = keep or Nowhere()
-        self.ledger = Ledger(exchange, self.market_of, self._keep, self._had_again)
+        self.ledger = Ledger(exchange, self.market_of, self._keep, self._had_again, self._is_gone)
         self.recovery = Recovery()
         self._instruments: dict[str, Instrument] = {}
         self._natives: dict[str, str] = {}
@@ -165,6 +165,12 @@ class Desk:
         """An order that was forgotten is in memory."""
         self._watch_all(handle)
         self._renew(handle)
+
+    def _is_gone(self, handle: str) -> None:
+        """It was another name of an order."""
+        for some in (self._orders, self._active, self._changed):
+            some.pop(handle, None)
+        self._gone[handle] = None
 
     def _watch_all(self, handle: str) -> None:
         for name in self.ledger.chain_of(handle):

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from thespian_connector.model import Balance, NewOrder, Order, OrderStatus, Position
-from thespian_connector.model.decimals import CONTEXT, canonical
 from thespian_connector.model.private import FillReport, OrderReport
 
 from .balances import BalanceBook
+from .chain import as_order
 from .events import (
     Absent,
     AmendIntended,
@@ -27,17 +27,16 @@ from .events import (
     VenueEvent,
 )
 from .kept import FORM, Keep, KeptAccount, KeptOrder, Nowhere, by_client_id, by_order_id
-from .leg import REST_NOT_PLACED, Leg, fill_of, total, traded_by, when
+from .leg import Leg
 from .positions import Market, PositionBook
 from .recovery import Command
-
-_DONE_AND_REPLACED = (OrderStatus.CANCELED, OrderStatus.EXPIRED)
 
 
 class Ledger:
     """:param market_of: the venue's name of an instrument -> its symbol and assets.
     :param keep: where orders are that are not in memory. What is kept of one that is in memory is not newer than that.
     :param had_again: called with the handle of an order that came from there into memory.
+    :param is_gone: called with the handle of what was taken for an order, and is another's other id.
     :param counts: whether fills are added up to positions.
     """
 
@@ -47,6 +46,7 @@ class Ledger:
         market_of: Callable[[str], Market],
         keep: Keep | None = None,
         had_again: Callable[[str], None] = lambda _: None,
+        is_gone: Callable[[str], None] = lambda _: None,
         *,
         counts: bool = True,
     ) -> None:
@@ -54,6 +54,7 @@ class Ledger:
         self._market_of = market_of
         self._keep = keep or Nowhere()
         self._had_again = had_again
+        self._is_gone = is_gone
         self._counts = counts
         #: In memory; so are the other three for those legs.
         self._legs: dict[str, Leg] = {}
@@ -94,6 +95,9 @@ class Ledger:
                 known = self._claimed(report.native, report.order_id)
                 if known is None and self._was_dropped(report):
                     return ()
+                if known is not None and self._is_ours(report.client_order_id) and not self._is_ours(known):
+                    self._join(known, report.client_order_id)
+                    known = None
                 leg = self._leg(known or report.client_order_id)
                 leg.reported(event)
             case Absent():
@@ -185,6 +189,17 @@ class Ledger:
         for fill, before in leg.new_fills():
             if self._counts:
                 self._positions.add(fill, before)
+
+    def _is_ours(self, client_order_id: str) -> bool:
+        return self.intent(client_order_id) is not None
+
+    def _join(self, alias: str, own: str) -> None:
+        """An order of ours that was told under another id first (that of its cancel, or the venue's) is one order."""
+        other, leg = self._legs.pop(alias), self._legs[own]
+        leg.join(other)
+        leg.new_fills()  # they are counted
+        self._by_order_id[other.native, other.order_id] = own
+        self._is_gone(alias)
 
     def _chain(self, handle: str, successor: str) -> None:
         self.leg(handle)
@@ -331,44 +346,10 @@ class Ledger:
         current = self.current(handle)
         if current is None:
             return None
-        terms = current.terms(self.exchange, self._market_of(current.native).symbol)
-        if terms is None:
-            return None
         legs = [leg for name in self.chain_of(handle) if (leg := self._legs.get(name)) is not None]
-        earlier = [leg for leg in legs if leg is not current]
-        filled, avg_price = traded_by(legs)
-        before = total(leg.filled for leg in earlier)
-        fills = [fill_of(fill) for leg in legs for fill in leg.fills.values()]
-        return Order(
-            client_order_id=handle,
-            exchange=self.exchange,
-            symbol=terms.symbol,
-            side=terms.side,
-            type=terms.type,
-            status=_status(current, before),
-            order_id=current.order_id or None,
-            price=terms.price,
-            stop_price=terms.stop_price,
-            quantity=None if terms.quantity is None else canonical(CONTEXT.add(terms.quantity, before)),
-            quote_quantity=terms.quote_quantity,
-            time_in_force=terms.time_in_force,
-            filled=filled,
-            avg_price=avg_price,
-            fills=tuple(sorted(fills, key=when)),
-            reason=current.reason or self._why_gone(current),
-            created_ns=min((leg.since_ns for leg in legs), default=0),
-            updated_ns=max(leg.updated_ns for leg in legs),
-            foreign=all(leg.intent is None for leg in legs),
-        )
-
-    def _why_gone(self, leg: Leg) -> str:
-        """The venue does not say why we cancelled it: for an amendment that went half its way, perhaps."""
-        if leg.status is not OrderStatus.CANCELED or leg.successor is None:
-            return ""
-        successor = self._legs.get(leg.successor)
-        if successor is None:
-            return REST_NOT_PLACED
-        return f"{REST_NOT_PLACED}: {successor.reason}" if successor.status is OrderStatus.REJECTED else ""
+        successor = self._legs.get(current.successor) if current.successor is not None else None
+        symbol = self._market_of(current.native).symbol
+        return as_order(handle, exchange=self.exchange, symbol=symbol, legs=legs, current=current, successor=successor)
 
     def orders(self, *, open_only: bool = False) -> list[Order]:
         """Every order in memory, oldest first; each chain once."""
@@ -391,8 +372,3 @@ class Ledger:
             market = self._market_of(native)
             found.append(self._positions.position(native, self.exchange, market, marks.get(market.symbol)))
         return sorted(found, key=lambda position: position.symbol)
-
-
-def _status(current: Leg, filled_before: Decimal) -> OrderStatus:
-    status = current.status
-    return OrderStatus.PARTIALLY_FILLED if status is OrderStatus.NEW and filled_before else status

@@ -7,13 +7,12 @@ between an answer, the private stream and a query (Bybit: "Private stream, order
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from copy import copy
 from decimal import Decimal
 
 from msgspec.structs import replace
 
-from thespian_connector.model import Fill, NewOrder, OrderStatus
+from thespian_connector.model import NewOrder, OrderStatus
 from thespian_connector.model.decimals import CONTEXT, ZERO, canonical
 from thespian_connector.model.private import FillReport, OrderReport
 
@@ -22,8 +21,6 @@ from .kept import KeptLeg, as_told
 
 #: Word for the end of an order that the venue provably never got.
 NEVER_REACHED = "never_reached_venue"
-#: And of one that an amendment ended half-way.
-REST_NOT_PLACED = "canceled for an amendment; what was to take its place was not placed"
 #: A fill, and what was told of it before, if it tells more than that.
 NewFill = tuple[FillReport, FillReport | None]
 
@@ -109,6 +106,16 @@ class Leg:
         self._absent = True
         self._seen(event.time_ns)
 
+    def join(self, other: Leg) -> None:
+        """What was told of it as of another."""
+        for fill in other.fills.values():
+            self.executed(fill, other.updated_ns)
+        if other._report is not None:
+            self._tell(other._report)
+        for field, (time_ns, value) in other._told.items():
+            self._tell_field(field, time_ns, value)
+        self.asked_ns = max(self.asked_ns, other.asked_ns)
+
     def adds(self, event: Reported) -> bool:
         """Whether it tells anything that is not known; when something was told is nothing."""
         if any(self.adds_fill(fill) for fill in event.report.fills):
@@ -133,13 +140,16 @@ class Leg:
         for field in ("side", "type", "time_in_force", "price", "stop_price", "quantity", "quote_quantity"):
             value = getattr(report, field)
             if value is not None:
-                told = self._told.get(field)
-                if told is None or (report.time_ns, str(value)) > (told[0], str(told[1])):
-                    self._told[field] = (report.time_ns, value)
+                self._tell_field(field, report.time_ns, value)
         if report.status is not None and (self._report is None or _rank(report) > _rank(self._report)):
             self._report = report
         if report.created_ns and (not self.created_ns or report.created_ns < self.created_ns):
             self.created_ns = report.created_ns
+
+    def _tell_field(self, field: str, time_ns: int, value: object) -> None:
+        told = self._told.get(field)
+        if told is None or (time_ns, str(value)) > (told[0], str(told[1])):
+            self._told[field] = (time_ns, value)
 
     def _name(self, native: str, order_id: str) -> None:
         self.native = self.native or native
@@ -336,37 +346,6 @@ def bound_ns(event: PlaceIntended | CancelIntended | AmendIntended) -> int:
     return event.deadline_ns + event.recv_window_ns
 
 
-def traded_by(legs: Sequence[Leg]) -> tuple[Decimal, Decimal | None]:
-    """(filled, average price) of all; the price is None while it cannot be told, or there is none."""
-    filled, cost = ZERO, ZERO
-    for leg in legs:
-        quantity, paid = leg.traded()
-        filled = CONTEXT.add(filled, quantity)
-        if quantity and paid is None:
-            return total(leg.filled for leg in legs), None
-        cost = CONTEXT.add(cost, paid or ZERO)
-    return canonical(filled), canonical(CONTEXT.divide(cost, filled)) if filled else None
-
-
-def total(values: Iterable[Decimal]) -> Decimal:
-    total = ZERO
-    for value in values:
-        total = CONTEXT.add(total, value)
-    return canonical(total)
-
-
-def fill_of(report: FillReport) -> Fill:
-    return Fill(
-        execution_id=report.execution_id,
-        price=report.price,
-        quantity=report.quantity,
-        fee=report.fee,
-        fee_asset=report.fee_asset,
-        time_ns=report.time_ns,
-        maker=report.maker,
-    )
-
-
 def _known(answer: Answered) -> bool:
     return answer.refusal is None or answer.refusal.outcome_known
 
@@ -375,8 +354,3 @@ def _rank(report: OrderReport) -> tuple[bool, Decimal, int, str, str]:
     """Newest wins: an end over anything, then more filled, then later (Bybit: "order" topic); the rest breaks ties."""
     assert report.status is not None
     return report.status.terminal, report.filled or ZERO, report.time_ns, report.status.value, report.reason
-
-
-def when(fill: Fill) -> tuple[int, int, str]:
-    """Fills sort by it: as they happened, those of one moment as the venue numbers them."""
-    return fill.time_ns, len(fill.execution_id), fill.execution_id

@@ -146,6 +146,22 @@ def test_a_successor_told_before_its_intent_is_no_order_of_its_own(desk: Desk) -
     assert order.client_order_id == "a"
 
 
+def test_what_turns_out_to_be_another_name_of_an_order_is_told_no_more(desk: Desk) -> None:
+    """Its place was not answered, and it was canceled: the venue knows it by the id of the cancel."""
+    desk.fold([reported(report("c-1", OrderStatus.CANCELED, "1", order_id="id-a"), 5), executed(fill())])
+    desk.fold([intended(), answered(known=False, at=6)])
+    desk.changes(0)
+    desk.kept()
+    news = desk.fold([reported(report("a", OrderStatus.CANCELED, "1"), 7)])
+    assert [(one.client_order_id, one.status, one.filled) for one in news.orders] == [("a", OrderStatus.CANCELED, 1)]
+    assert [one.execution_id for _, one in news.fills] == ["1"]
+    assert [one.client_order_id for one in desk.orders(open_only=False, symbol=None, most=9)] == ["a"]
+    assert list(desk.active()) == []
+    assert desk.order("c-1") is None
+    changes = desk.changes(0)
+    assert ([one.kept.handle for one in changes.orders], changes.gone) == (["a"], ["c-1"])
+
+
 def test_before_the_instruments_are_known_a_foreign_order_bears_the_venues_name() -> None:
     desk = Desk("binance", lambda told, _: told.fee_asset)
     desk.fold([reported(report("web_1"))])

@@ -23,9 +23,9 @@ from support.orders import (
 
 from thespian_connector.model import OrderStatus, Side
 from thespian_connector.model.private import FillReport
+from thespian_connector.orders.chain import REST_NOT_PLACED
 from thespian_connector.orders.events import AmendIntended, Event, Operation
 from thespian_connector.orders.ledger import Ledger
-from thespian_connector.orders.leg import REST_NOT_PLACED
 from thespian_connector.orders.positions import PositionBook
 from thespian_connector.orders.reconcile import Due, Inquiry, Reconciler
 
@@ -354,3 +354,30 @@ def test_an_order_that_an_amendment_ended_half_way_says_so(events: list[Event], 
     told = folded(*placed, *events, reported(report(status=OrderStatus.CANCELED, at=8), 8)).order("a")
     assert told is not None
     assert told.reason == reason
+
+
+def test_an_order_of_ours_that_was_told_under_another_id_first_is_one_order() -> None:
+    """Its answer was lost, a listing told a fill by the venue's id alone, then the venue told what that order is."""
+    one = fill(quantity="2", client_order_id="")
+    told = folded(
+        intended(),
+        executed(one),
+        reported(report("4711", OrderStatus.FILLED, "2", order_id="id-a"), 5),  # by the id of its cancel, say
+        answered(known=False, at=6),
+    )
+    assert {(order.client_order_id, order.status.value) for order in told.orders()} == {
+        ("a", "UNKNOWN"),
+        ("4711", "FILLED"),
+    }
+    own = reported(report("a", OrderStatus.FILLED, "2"), 7)
+    assert told.adds(own)
+    told.apply(own)
+    assert not told.adds(own)
+    [order] = told.orders()
+    assert (order.client_order_id, order.status, order.filled, order.foreign) == ("a", OrderStatus.FILLED, 2, False)
+    assert [one.execution_id for one in order.fills] == ["1"]
+    [position] = told.positions({})
+    assert position.quantity == 2, "its fill is counted once"
+    told.apply(executed(one))
+    [position] = told.positions({})
+    assert position.quantity == 2

@@ -258,9 +258,12 @@ def parse_amended(body: bytes, key: OrderKey) -> OrderReport:
 
 
 def parse_query(body: bytes, key: OrderKey) -> OrderReport:
-    """An order that was canceled may be told under the cancel's id: the answer is still about `key`'s."""
+    """An order that was canceled may be told under the cancel's id: the answer is still about `key`'s. Who asks by the
+    venue's id alone is told by which client's id the venue knows it."""
     with reading("the report of an order"):
         row = _row.decode(body)
+        if not key.client_order_id:
+            return order_report(_of(row, key, None), row.clientOrderId or "")
         own = (key.client_order_id, orders.cancel_id(key.client_order_id))
         found = key.client_order_id if row.clientOrderId in own else row.clientOrderId
         return order_report(_of(row, key, found), key.client_order_id)

@@ -184,6 +184,10 @@ def test_an_order_that_is_asked_for() -> None:
     assert VENUE.parse_query(compact(canceled), KEY) == QUERIED
     foreign = samples.QUERIED | {"clientOrderId": "a-cancel-of-the-web-page"}
     assert VENUE.parse_query(compact(foreign), KEY_BY_ID) == QUERIED
+    nameless = msgspec.structs.replace(KEY_BY_ID, client_order_id="")
+    assert VENUE.parse_query(compact(foreign), nameless) == msgspec.structs.replace(
+        QUERIED, client_order_id="a-cancel-of-the-web-page"
+    )
     with pytest.raises(errors.ServerFault):
         VENUE.parse_query(compact(foreign), KEY)
 
