@@ -134,8 +134,9 @@ REST_TRIES_MAX = 4
 #: Back-off before try n + 1 is a random share of base * 2 ** n, at most the cap.
 REST_BACKOFF_S_BASE = 0.1
 REST_BACKOFF_S_MAX = 5.0
-#: Open connections kept to one venue by one client. More threads than that open others, which are closed after use.
-REST_CONNECTIONS_MAX = 8
+#: Open connections kept to one venue by one client: as many as orders may be in the air. More threads than that open
+#: others, which are closed after use.
+REST_CONNECTIONS_MAX = 32
 
 # -- breakers (net/breaker.py)
 
