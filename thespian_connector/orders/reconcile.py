@@ -104,10 +104,6 @@ class Reconciler:
         if leg is not None and leg.intent is not None and now_ns <= self.conclusive_ns(leg) < tries.next_ns:
             tries.next_ns = self.conclusive_ns(leg) + 1
 
-    def found(self, client_order_id: str) -> None:
-        """The venue knows it."""
-        self._tries.pop((client_order_id, Inquiry.ORDER), None)
-
     def not_found(self, leg: Leg, asked_ns: int) -> bool:
         """The venue, asked at `asked_ns`, did not know it. True: that proves that it never got there."""
         tries = self._tries.setdefault((leg.client_order_id, Inquiry.ORDER), Tries())

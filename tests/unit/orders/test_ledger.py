@@ -261,16 +261,6 @@ def test_absence_is_proved_only_past_the_bound_and_twice() -> None:
     assert reconciler.not_found(leg, bound + 2)
 
 
-def test_a_hit_between_two_misses_starts_the_count_anew() -> None:
-    told, reconciler = unknown(), Reconciler(0)
-    leg = told.leg("a")
-    assert leg is not None
-    late = reconciler.conclusive_ns(leg) + 1
-    assert not reconciler.not_found(leg, late)
-    reconciler.found("a")
-    assert not reconciler.not_found(leg, late + 1)
-
-
 def test_an_order_with_evidence_is_never_declared_absent() -> None:
     told, reconciler = unknown(), Reconciler(0)
     told.apply(executed(fill()))
