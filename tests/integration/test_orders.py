@@ -19,7 +19,7 @@ from thespian_connector.model.errors import ConnectorError, DuplicateClientOrder
 @pytest.fixture(scope="module")
 def system() -> Iterator[System]:
     with System() as one:
-        one.start("--wait", "live", "--timeout", "60")
+        one.start("--wait", "live", "--timeout", "120")
         yield one
 
 
