@@ -307,8 +307,11 @@ def test_a_silent_stream_still_pongs() -> None:
         async with bybit_front() as front, front.socket(FIFTY) as silent, front.socket(FIFTY) as other:
             await settled(front, silent)
             await settled(front, other)
-            await silent.pong()
-            front.fault("ws_silent", count=1)
+            fault = front.fault("ws_silent", count=1)
+            while not fault.fired:
+                front.step(25)
+                await other.data()
+            await silent.pong()  # what came before
             for _ in range(5):
                 front.step(25)
                 await other.data()

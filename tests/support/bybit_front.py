@@ -16,6 +16,7 @@ from aiohttp.test_utils import TestServer
 
 from thespian_connector.model.decimals import text
 from thespian_connector.simulator.bybit import SETTINGS, make_app
+from thespian_connector.simulator.faults import Fault
 from thespian_connector.simulator.market import Market
 from thespian_connector.simulator.world import World, WorldOptions
 
@@ -72,9 +73,9 @@ class Front:
                 assert ack["success"] is True, ack
             yield socket
 
-    def fault(self, kind: str, **fields: object) -> None:
+    def fault(self, kind: str, **fields: object) -> Fault:
         """Inject a fault."""
-        self.world.faults.add({"venue": "bybit", "kind": kind, **fields})
+        return self.world.faults.add({"venue": "bybit", "kind": kind, **fields})
 
     def truth(self, stream: str, update_id: int) -> tuple[Side, Side]:
         """The whole true book at an update id of a stream, as canonical text."""
