@@ -146,7 +146,9 @@ def test_nobody_sees_live_from_a_dead_feed_for_long(connector: Connector, how: s
     assert (Trust.LIVE, incarnation) not in later
     if how is signal.SIGSTOP:
         told = [what for seen, what in markers if seen > begun]
+        next_life = next(seen for _, seen, (_, life) in observer.seen["stream"] if life != incarnation)
         assert without, "it stands still for longer than any merge takes"
+        assert without[0] < next_life, "it is left out for its silence, before another takes its place"
         assert told[0] == "stale", "no beat: it is distrusted, and not only when the next life is heard of"
 
     # Callers: what they are answered about the old life is not LIVE, and they are answered in time.
